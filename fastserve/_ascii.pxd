@@ -1,0 +1,141 @@
+# Character classes of RFC 9110 and 9112, and the cursor through which the parser reads bytes.
+#
+# Header-only. Knows bytes and bounds; not what a request is. For _parser and _response.
+#
+# The cursor is the one way to move through borrowed memory. It never passes `end`: the debug build
+# checks each step (fs_check), the others trust the callers, who test has_more() or the class first.
+
+from libc.stdint cimport uint8_t, uint64_t
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+
+    #ifdef FASTSERVE_DEBUG
+    #include <stdio.h>
+    #include <stdlib.h>
+    static void fs_check(int held, const char *what)
+    {
+        if (!held) { fprintf(stderr, "fastserve: broken invariant: %s\\n", what); abort(); }
+    }
+    #else
+    #define fs_check(held, what) ((void)(what))
+    #endif
+
+    /* TOKEN: tchar. FIELD: what a field value may hold. TARGET: what a request target may hold,
+       which is everything but controls and space, so that raw UTF-8 passes as http.server lets it.
+       HOST: reg-name without its port. */
+    enum { TOKEN = 1, FIELD = 2, TARGET = 4, DIGIT = 8, HEX = 16, HOST = 32 };
+
+    static const uint8_t fs_classes[256] = {
+        /* 0x00 */  0,  0,  0,  0,  0,  0,  0,  0,  0,  2,  0,  0,  0,  0,  0,  0,
+        /* 0x10 */  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
+        /* 0x20 */  2, 39,  6,  7, 39, 39, 39, 39, 38, 38, 39, 39, 38, 39, 39,  6,
+        /* 0x30 */ 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,  6, 38,  6, 38,  6,  6,
+        /* 0x40 */  6, 55, 55, 55, 55, 55, 55, 39, 39, 39, 39, 39, 39, 39, 39, 39,
+        /* 0x50 */ 39, 39, 39, 39, 39, 39, 39, 39, 39, 39, 39,  6,  6,  6,  7, 39,
+        /* 0x60 */  7, 55, 55, 55, 55, 55, 55, 39, 39, 39, 39, 39, 39, 39, 39, 39,
+        /* 0x70 */ 39, 39, 39, 39, 39, 39, 39, 39, 39, 39, 39,  6,  7,  6, 39,  0,
+        /* 0x80 */  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
+        /* 0x90 */  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
+        /* 0xa0 */  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
+        /* 0xb0 */  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
+        /* 0xc0 */  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
+        /* 0xd0 */  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
+        /* 0xe0 */  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
+        /* 0xf0 */  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
+    };
+
+    /* The first octet in [at, end) that a field value may not hold, HTAB counted among those; or end.
+       Eight octets a step: subtracting 0x20 borrows into the top bit of those below it. A borrow can
+       only disturb octets above the first hit, so the lowest flag is always true. */
+    static inline const uint8_t *fs_find_control(const uint8_t *at, const uint8_t *end)
+    {
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+        while (end - at >= 8) {
+            uint64_t octets, deletes, flags;
+            memcpy(&octets, at, 8);
+            deletes = octets ^ (ones * 0x7f);
+            flags = (((octets - ones * 0x20) & ~octets) | ((deletes - ones) & ~deletes)) & tops;
+            if (flags) return at + (__builtin_ctzll(flags) >> 3);
+            at += 8;
+        }
+    #endif
+        while (at < end && *at >= 0x20 && *at != 0x7f) at++;
+        return at;
+    }
+    """
+    enum: TOKEN
+    enum: FIELD
+    enum: TARGET
+    enum: DIGIT
+    enum: HEX
+    enum: HOST
+    const uint8_t fs_classes[256]
+    const uint8_t *fs_find_control(const uint8_t *at, const uint8_t *end) noexcept nogil
+    void fs_check(bint held, const char *what) noexcept nogil
+
+
+cdef struct Cursor:
+    const uint8_t *base     # the first octet; offsets count from here
+    Py_ssize_t pos          # the next octet to read; INVARIANT: 0 <= pos <= end
+    Py_ssize_t end          # one past the last octet
+
+
+cdef inline bint is_a(uint8_t octet, int classes) noexcept nogil:
+    return fs_classes[octet] & classes
+
+
+cdef inline bint has_more(const Cursor *c) noexcept nogil:
+    return c.pos < c.end
+
+
+cdef inline uint8_t peek(const Cursor *c) noexcept nogil:
+    fs_check(c.pos < c.end, "peek within the buffer")
+    # SAFETY: pos < end by the invariant and the caller's has_more().
+    return c.base[c.pos]
+
+
+cdef inline void step(Cursor *c) noexcept nogil:
+    fs_check(c.pos < c.end, "step within the buffer")
+    c.pos += 1
+
+
+cdef inline bint skip_class(Cursor *c, int classes) noexcept nogil:
+    """Pass every octet of the classes; True where another octet stands next."""
+    while c.pos < c.end and fs_classes[c.base[c.pos]] & classes:
+        c.pos += 1
+    return c.pos < c.end
+
+
+cdef inline bint skip_blanks(Cursor *c) noexcept nogil:
+    """Pass SP and HTAB (OWS); True where another octet stands next."""
+    while c.pos < c.end and (c.base[c.pos] == c' ' or c.base[c.pos] == c'\t'):
+        c.pos += 1
+    return c.pos < c.end
+
+
+cdef inline bint skip_value(Cursor *c) noexcept nogil:
+    """Pass everything a field value may hold; True where another octet stands next."""
+    while True:
+        # SAFETY: fs_find_control answers within [base + pos, base + end].
+        c.pos = fs_find_control(c.base + c.pos, c.base + c.end) - c.base
+        if c.pos == c.end or c.base[c.pos] != c'\t':
+            return c.pos < c.end
+        c.pos += 1
+
+
+cdef inline uint8_t lower(uint8_t octet) noexcept nogil:
+    """The octet in lower case, if it is an ASCII letter."""
+    return octet | 0x20 if c'A' <= octet <= c'Z' else octet
+
+
+cdef inline bint same_nocase(const uint8_t *a, const char *b, Py_ssize_t length) noexcept nogil:
+    """Whether two spans are one ASCII word; `b` is in lower case already."""
+    cdef Py_ssize_t i
+    for i in range(length):
+        if lower(a[i]) != <uint8_t>b[i]:
+            return False
+    return True

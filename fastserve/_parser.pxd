@@ -1,0 +1,132 @@
+# What other compiled modules see of the parser: its codes, and the two classes.
+
+from fastserve._ascii cimport Cursor
+from libc.stdint cimport int64_t, uint32_t, uint8_t
+
+
+cdef enum Verdict:
+    NEED_MORE = 0
+    COMPLETE = 1
+
+
+# The order is that of errors.REJECTIONS; tests/test_errors.py holds the two together.
+cdef enum RejectionCode:
+    NONE = 0
+    BAD_REQUEST_LINE
+    BAD_VERSION
+    UNSUPPORTED_VERSION
+    REQUEST_LINE_TOO_LONG
+    BAD_LINE_END
+    BAD_HEADER_NAME
+    BAD_HEADER_VALUE
+    FOLDED_HEADER
+    HEADER_LINE_TOO_LONG
+    TOO_MANY_HEADERS
+    HEAD_TOO_LONG
+    MISSING_HOST
+    BAD_HOST
+    BAD_CONTENT_LENGTH
+    LENGTH_AND_TRANSFER_ENCODING
+    BAD_TRANSFER_ENCODING
+    UNSUPPORTED_TRANSFER_ENCODING
+    REQUEST_TIMEOUT
+
+
+cdef struct Span:
+    uint32_t start          # offset from the first octet of the buffer
+    uint32_t length
+
+
+cdef struct Field:
+    Span name
+    Span value              # without the white space around it
+
+
+cdef struct Framing:        # RFC 9112 section 6 and 9.3, decided when the head is complete
+    int64_t content_length  # -1: none given
+    bint chunked            # the body is chunked
+    bint keep_alive         # the client lets the connection stay
+    bint close              # ... it asked for its end by name
+    bint expect_continue    # Expect: 100-continue on HTTP/1.1
+    bint upgrade            # Connection: upgrade, with an Upgrade field
+
+
+cdef struct HeadSpans:
+    Span line               # the request line without CRLF
+    Span method
+    Span target
+    Span version
+    uint8_t major
+    uint8_t minor
+    Field *fields           # owned by whoever holds the struct
+    uint32_t count
+    uint32_t room
+
+
+cdef class RequestParser:
+    cdef public Py_ssize_t max_line, max_headers, max_head
+    cdef public bint require_host
+    cdef int phase              # which part of the head `pos` stands in
+    cdef int rejection          # RejectionCode, once something is wrong
+    cdef Py_ssize_t pos         # everything before it has been scanned
+    cdef Py_ssize_t line_start  # where the line that `pos` stands in begins
+    cdef Py_ssize_t mark        # where the token or value that `pos` stands in begins
+    cdef Py_ssize_t head_start  # the first octet that is not an empty line
+    cdef int empty_lines
+    cdef int hosts              # Host fields seen
+    cdef bint host_is_bad
+    cdef int codings            # TransferCodings seen
+    cdef bint says_keep_alive, says_upgrade, has_upgrade
+    cdef HeadSpans spans
+    cdef Framing framing
+
+    cdef int advance(self, const uint8_t *data, Py_ssize_t size) noexcept
+    cdef RequestHead release(self, const uint8_t *data, Py_ssize_t size)
+    cdef void clear(self) noexcept
+    cdef int _scan(self, Cursor *c) noexcept
+    cdef int _skip_empty_lines(self, Cursor *c) noexcept
+    cdef int _method(self, Cursor *c) noexcept
+    cdef int _target(self, Cursor *c) noexcept
+    cdef int _version(self, Cursor *c) noexcept
+    cdef int _request_line_end(self, Cursor *c) noexcept
+    cdef int _field_start(self, Cursor *c) noexcept
+    cdef int _field_name(self, Cursor *c) noexcept
+    cdef int _field_blanks(self, Cursor *c) noexcept
+    cdef int _field_value(self, Cursor *c) noexcept
+    cdef int _field_end(self, Cursor *c) noexcept
+    cdef int _head_end(self, Cursor *c) noexcept
+    cdef void _close_span(self, Span *span, Py_ssize_t end) noexcept
+    cdef bint _make_room(self) noexcept
+    cdef void _close_line(self, const uint8_t *data, Py_ssize_t size) noexcept
+    cdef int _add_field(self, Cursor *c) noexcept
+    cdef int _check_room(self, Cursor *c) noexcept
+    cdef void _note(self, const uint8_t *base, const Field *field) noexcept
+    cdef void _note_length(self, const uint8_t *value, Py_ssize_t length) noexcept
+    cdef void _note_connection(self, const uint8_t *value, Py_ssize_t length) noexcept
+    cdef void _note_codings(self, const uint8_t *value, Py_ssize_t length) noexcept
+    cdef int _conclude(self) noexcept
+
+
+cdef class RequestHead:
+    cdef readonly int rejection     # RejectionCode; NONE for a good head
+    cdef readonly bytes raw         # the head as received, empty lines before it left out
+    cdef HeadSpans spans            # offsets into `raw`
+    cdef Framing framing
+
+    cdef object _text(self, Span span)
+    cdef Py_ssize_t _find(self, const char *name, Py_ssize_t length, Py_ssize_t start) noexcept
+
+
+cdef class ChunkDecoder:
+    cdef int phase
+    cdef int64_t left           # octets of the current chunk still to come
+    cdef int digits             # of the size being read
+    cdef Py_ssize_t line        # octets of the size line or trailer section so far
+    cdef readonly bint done     # the last chunk and its trailers have been read
+
+    cdef Py_ssize_t advance(self, Cursor *c, uint8_t *out) except -1
+    cdef Py_ssize_t _copy(self, Cursor *c, uint8_t *out) noexcept
+    cdef int _size(self, Cursor *c) noexcept
+    cdef int _expect(self, Cursor *c, uint8_t octet, int next_phase) noexcept
+    cdef int _extension(self, Cursor *c) noexcept
+    cdef int _trailer(self, Cursor *c) noexcept

@@ -1,0 +1,71 @@
+"""Every limit and timeout of fastserve, named, with the precedent it follows.
+
+Knows nothing of sockets or HTTP objects; any module may read it. A limit is enforced in one place,
+named in its comment, and tested at n-1, n and n+1. Sizes are bytes, times are seconds.
+"""
+
+import http.client
+from typing import Final
+
+# -- The request head (enforced by _parser) ----------------------------------------------------
+
+# A request line or header line, CRLF included: http.server reads readline(65536 + 1).
+MAX_LINE: Final = 65536
+# A whole head. http.server has no such bound (its others multiply to 6.5 MiB); nginx takes 4 x 8 KiB,
+# Node.js 16 KiB, Apache 100 x 8190. Four longest lines are room for every honest client.
+MAX_HEAD: Final = 4 * MAX_LINE
+# Empty lines before a request line: RFC 9112 2.2 asks for at least one.
+MAX_EMPTY_LINES: Final = 8
+
+
+def max_headers() -> int:
+    """Return how many header lines a head may have, the blank line that ends it counted.
+
+    It is http.client's own figure (100, so 99 headers pass), read at each call because programs
+    raise it there at run time.
+    """
+    return int(getattr(http.client, "_MAXHEADERS", 100))
+
+
+# -- The request body (enforced by _conn and _stream) ------------------------------------------
+
+# A body up to this size is collected before the handler runs, so a slow upload holds no handler.
+MAX_COLLECTED_BODY: Final = 65536
+# What a handler left unread is discarded up to here, else the connection closes (Go: 256 KiB).
+MAX_DRAINED_BODY: Final = 1 << 20
+# A chunk-size line with its extensions, and a trailer section (RFC 9112 7.1 asks for bounds).
+MAX_CHUNK_LINE: Final = 4096
+MAX_TRAILERS: Final = 65536
+
+# -- The response (enforced by _channel and _stream) -------------------------------------------
+
+# Queued bytes beyond which a handler's write() waits for the client to read.
+SEND_HIGH_WATER: Final = 1 << 20
+# A file up to this size is read and leaves in the same call as its head; above it sendfile is
+# cheaper (fasthttp saw the two cross between 64 KiB and 1 MiB).
+MAX_COPIED_FILE: Final = 65536
+# One sendfile call: so that one fast reader cannot hold the loop (darkhttpd: 1 MiB).
+SENDFILE_CHUNK: Final = 1 << 20
+
+# -- Turns of the loop (enforced by serving.loop) ----------------------------------------------
+
+# Connections accepted in one turn, and pipelined requests answered for one connection in one turn.
+ACCEPT_BATCH: Final = 64
+PIPELINE_BATCH: Final = 32
+# The listen backlog; http.server's 5 loses connections under a burst. The kernel caps it at somaxconn.
+BACKLOG: Final = 1024
+# How long accepting pauses when descriptors run out, unless one is closed sooner.
+ACCEPT_PAUSE: Final = 1.0
+
+# -- Deadlines (enforced by _conn, and by _stream where a thread waits) ------------------------
+
+# A head, from its first byte to its last (Apache's RequestReadTimeout: 20-40 s; nginx: 60 s).
+HEAD_TIMEOUT: Final = 30.0
+# Between two requests (nginx: 75 s). Also before the first byte of the first one.
+IDLE_TIMEOUT: Final = 75.0
+# Without any progress while a body arrives or an answer leaves (nginx: 60 s between two operations).
+PROGRESS_TIMEOUT: Final = 60.0
+# A TLS handshake, from accept to its end (nginx: client_header_timeout, 60 s).
+HANDSHAKE_TIMEOUT: Final = 30.0
+# After the last answer, for the client to read it and close (nginx's lingering_timeout: 5 s).
+LINGER_TIMEOUT: Final = 2.0

@@ -1,0 +1,65 @@
+"""Builds the compiled core: the extensions and their one table of Cython directives.
+
+Everything declarative stands in pyproject.toml. Environment switches (any non-empty value):
+
+FASTSERVE_DEBUG     bounds and None checks, assertions, -O0, compiler warnings are errors
+FASTSERVE_SANITIZE  the debug build under AddressSanitizer and UndefinedBehaviorSanitizer
+"""
+
+import os
+
+import Cython.Compiler.Options
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+SANITIZE = bool(os.environ.get("FASTSERVE_SANITIZE"))
+DEBUG = SANITIZE or bool(os.environ.get("FASTSERVE_DEBUG"))
+KIND = "sanitize" if SANITIZE else "debug" if DEBUG else "release"
+
+MODULES = ["_parser"]
+
+DIRECTIVES = {
+    # What the code means: the same in every build.
+    "language_level": "3",
+    "binding": False,
+    "embedsignature": True,
+    "wraparound": False,
+    "cdivision": True,
+    "infer_types": False,
+    "auto_pickle": False,
+    # What is checked: on where bugs are looked for.
+    "boundscheck": DEBUG,
+    "initializedcheck": DEBUG,
+    "nonecheck": DEBUG,
+}
+
+# Cython's own output is not ours to mend; what we write must compile without a word.
+WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unused-function",
+            "-Wno-missing-field-initializers", "-Wno-cast-function-type"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined",
+              "-fno-omit-frame-pointer"]
+
+compile_args = ["-O0", "-g", "-UNDEBUG", *WARNINGS] if DEBUG else ["-O3"]
+link_args = []
+if SANITIZE:
+    compile_args += SANITIZERS
+    link_args += SANITIZERS
+
+Cython.Compiler.Options.warning_errors = True
+
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(
+                f"fastserve.{name}",
+                [f"fastserve/{name}.pyx"],
+                define_macros=[("FASTSERVE_DEBUG", "1")] if DEBUG else [],
+                extra_compile_args=compile_args,
+                extra_link_args=link_args,
+            )
+            for name in MODULES
+        ],
+        build_dir=f"build/cython-{KIND}",
+        compiler_directives=DIRECTIVES,
+    ),
+)

@@ -20,7 +20,7 @@ cdef extern from *:
         if (!held) { fprintf(stderr, "fastserve: broken invariant: %s\\n", what); abort(); }
     }
     #else
-    #define fs_check(held, what) ((void)(what))
+    #define fs_check(held, what) ((void)(held), (void)(what))
     #endif
 
     /* TOKEN: tchar. FIELD: what a field value may hold. TARGET: what a request target may hold,

@@ -69,3 +69,5 @@ PROGRESS_TIMEOUT: Final = 60.0
 HANDSHAKE_TIMEOUT: Final = 30.0
 # After the last answer, for the client to read it and close (nginx's lingering_timeout: 5 s).
 LINGER_TIMEOUT: Final = 2.0
+# When a server is told to stop, for answers that are leaving to leave.
+SHUTDOWN_GRACE: Final = 5.0

@@ -1,0 +1,54 @@
+# A connected socket and its two buffers, as _stream and _conn see them.
+
+from libc.stdint cimport int64_t, uint8_t
+
+
+cdef class Piece:
+    cdef Piece next
+    cdef bytes octets       # what is to be sent, or the part of a file that was read for TLS
+    cdef Py_ssize_t sent    # of `octets`
+    cdef int file           # an owned descriptor, or -1
+    cdef int64_t offset     # of the next octet to read from it
+    cdef int64_t left       # octets of the file still to send
+
+
+cdef class Channel:
+    cdef object sock            # keeps the descriptor open; whoever made the channel closes it
+    cdef int fd
+    cdef bint secure            # a TLS socket: only its own recv and send may touch the descriptor
+    cdef bint ended             # the peer has ended its stream
+    cdef bint broken            # nothing can be sent or received any more
+    cdef bint wants_write       # the TLS layer must write before it can read, or the other way round
+    cdef bint nonblocking       # O_NONBLOCK was set for sendfile and is to be taken off again
+    # Received: data[start:stop], in a buffer that exists only while it holds something.
+    cdef uint8_t *data
+    cdef Py_ssize_t start
+    cdef Py_ssize_t stop
+    cdef Py_ssize_t room
+    # To be sent.
+    cdef Piece first
+    cdef Piece last
+    cdef int64_t queued         # octets of all pieces that lie in memory
+
+    cdef Py_ssize_t receive(self) except? -3
+    cdef void consume(self, Py_ssize_t count) noexcept
+    cdef bint send(self, const uint8_t *head, Py_ssize_t size, const uint8_t *body, Py_ssize_t length,
+                   object owner) except False
+    cdef bint send_file(self, int file, int64_t offset, int64_t count) except False
+    cdef int flush(self) except? -3
+    cdef bint wait(self, bint readable, bint writable, double deadline) except False
+    cdef double patience(self, double usual) except? -1
+    cdef void fail(self) noexcept
+    cdef void _drop_queue(self) noexcept
+    cdef bint _make_room(self) except False
+    cdef void _release(self) noexcept
+    cdef Py_ssize_t _receive_secure(self) except? -3
+    cdef Py_ssize_t _send_now(self, const uint8_t *head, Py_ssize_t size, const uint8_t *body,
+                              Py_ssize_t length) noexcept
+    cdef void _restore_mode(self) noexcept
+    cdef bint _read_chunk(self, Piece piece) except -1
+    cdef Py_ssize_t _send_secure(self, Piece piece) except? -3
+    cdef Py_ssize_t _send_piece(self, Piece piece) except? -3
+    cdef Py_ssize_t _send_range(self, Piece piece) except? -3
+    cdef bint _queue(self, const uint8_t *at, Py_ssize_t size, object owner, Py_ssize_t skip) except False
+    cdef void _append(self, Piece piece) noexcept

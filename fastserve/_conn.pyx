@@ -1,0 +1,416 @@
+"""One connection of the loop: its state, its deadline, and what is to be done with it next.
+
+    HANDSHAKING  a TLS handshake is under way
+    WAITING      accepted, not an octet read, no handler made
+    IDLE         between two requests
+    HEAD         a part of a request head is here
+    BODY         a head is here, and a part of a body that is collected before the handler runs
+    ANSWERING    a handler runs
+    SENDING      it has returned, and not all it wrote has left
+    DRAINING     the rest of a body it did not read is passed over
+    LINGERING    the last answer has left; the client reads it while what it still sends is dropped
+    CLOSED       given back
+
+Every method answers with an action: WAIT (for what `interest` says, until `deadline`), OFFER (make a
+handler), ANSWER (let it answer one request), END (close). The loop does these, one after the other,
+so pipelined requests are answered in order without recursion.
+
+It knows sockets and framing, and no handler: the one attached to it is an object it keeps. serving.loop
+calls the methods; handlers.base calls open_streams() and attach().
+"""
+
+cimport cython
+from libc.stdint cimport int64_t, uint8_t
+
+from fastserve._ascii cimport fs_check
+from fastserve._channel cimport Channel
+from fastserve._parser cimport NEED_MORE, NONE, REQUEST_TIMEOUT, RequestHead
+from fastserve._stream cimport CLOSE, DRAIN, READY, RequestReader, ResponseWriter
+from fastserve._sys cimport AGAIN, FAILED, fs_recv
+
+import socket
+import threading
+
+from fastserve import limits
+
+try:
+    import ssl
+except ImportError:                 # a Python built without OpenSSL
+    ssl = None
+
+cdef extern from "<sys/socket.h>":
+    int shutdown_fd "shutdown"(int fd, int how) nogil
+    int SHUT_WR
+
+cdef enum State:
+    HANDSHAKING
+    WAITING
+    IDLE
+    HEAD
+    BODY
+    ANSWERING
+    SENDING
+    DRAINING
+    LINGERING
+    CLOSED
+
+STATE_NAMES = ("HANDSHAKING", "WAITING", "IDLE", "HEAD", "BODY", "ANSWERING", "SENDING", "DRAINING",
+               "LINGERING", "CLOSED")
+
+# From which state to which: one bit a state. Every state may be closed.
+cdef int[10] EDGES
+EDGES[:] = [
+    1 << WAITING,
+    1 << IDLE,
+    1 << HEAD | 1 << BODY | 1 << ANSWERING,
+    1 << BODY | 1 << ANSWERING,
+    1 << ANSWERING,
+    1 << IDLE | 1 << SENDING | 1 << DRAINING | 1 << LINGERING,
+    1 << IDLE | 1 << DRAINING | 1 << LINGERING,
+    1 << IDLE | 1 << LINGERING,
+    0,
+    0,
+]
+
+# What is to be done next.
+WAIT = 0
+OFFER = 1
+ANSWER = 2
+END = 3
+
+cdef enum Action:
+    DO_WAIT = 0
+    DO_OFFER = 1
+    DO_ANSWER = 2
+    DO_END = 3
+
+# As selectors names them.
+cdef enum:
+    EVENT_READ = 1
+    EVENT_WRITE = 2
+
+cdef int64_t MAX_COLLECTED_BODY = limits.MAX_COLLECTED_BODY
+cdef int64_t MAX_DRAINED_BODY = limits.MAX_DRAINED_BODY
+cdef Py_ssize_t SEND_HIGH_WATER = limits.SEND_HIGH_WATER
+cdef double HEAD_TIMEOUT = limits.HEAD_TIMEOUT
+cdef double IDLE_TIMEOUT = limits.IDLE_TIMEOUT
+cdef double PROGRESS_TIMEOUT = limits.PROGRESS_TIMEOUT
+cdef double HANDSHAKE_TIMEOUT = limits.HANDSHAKE_TIMEOUT
+cdef double LINGER_TIMEOUT = limits.LINGER_TIMEOUT
+
+cdef tuple TLS_WAITS = (ssl.SSLWantReadError, ssl.SSLWantWriteError) if ssl is not None else ()
+cdef object TLSWantsWrite = ssl.SSLWantWriteError if ssl is not None else ()
+
+
+@cython.final
+cdef class Connection:
+    """A connected socket in the hands of a loop. ``now`` is time.monotonic() everywhere."""
+
+    cdef readonly object sock
+    cdef readonly int fd
+    cdef readonly object client_address
+    cdef public object handler          # attached to this connection, or None
+    cdef public int registered          # what the loop's selector waits for, 0 for nothing
+    cdef public double timer            # when the loop's timers will look at it, 0 for never
+    cdef readonly int interest          # what it should wait for
+    cdef readonly double deadline       # by when, in the clock of `now`
+    cdef int state
+    cdef bint closing                   # no further request is read
+    cdef double timeout                 # of the handler, in seconds; 0 for none
+    cdef int64_t dropped                # octets, while lingering
+    cdef unsigned long thread           # that offers it to a handler, 0 for none
+    cdef Channel channel
+    cdef RequestReader reader
+    cdef ResponseWriter writer
+
+    def __cinit__(self, sock, client_address, double now, bint handshaking=False):
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.client_address = client_address
+        self.interest = EVENT_READ
+        self.state = HANDSHAKING if handshaking else WAITING
+        self.deadline = now + (HANDSHAKE_TIMEOUT if handshaking else IDLE_TIMEOUT)
+        if handshaking:
+            sock.settimeout(0)
+
+    @property
+    def state_name(self):
+        """The state's name (str)."""
+        return STATE_NAMES[self.state]
+
+    @property
+    def sending(self):
+        """Whether an answer is still leaving."""
+        return self.state == SENDING
+
+    # -- From the loop -------------------------------------------------------------------------
+
+    def ready(self, double now):
+        """The socket is readable or writable, as `interest` asked. Returns an action."""
+        if self.state == SENDING:
+            return self._send(now)
+        if self.state == ANSWERING:
+            return DO_WAIT
+        if self.state == DRAINING:
+            return self._drain(now)
+        if self.state == LINGERING:
+            return self._linger()
+        if self.state == HANDSHAKING:
+            return self._shake_hands(now)
+        if self.state == WAITING:
+            return DO_OFFER
+        return self._read(now)
+
+    def begin(self, double now):
+        """A handler has been attached: read its first request. Returns an action."""
+        self.timeout = self.sock.gettimeout() or 0
+        if self.channel.secure:
+            self.sock.settimeout(0)
+        self._move(IDLE)
+        self.deadline = now + (self.timeout or IDLE_TIMEOUT)
+        return self._read(now)
+
+    def answered(self, bint close, double now):
+        """The handler has answered a request; ``close`` where it wants no other. Returns an action."""
+        if self.sock.fileno() < 0:
+            # The handler closed the socket: the descriptor may be somebody else's by now.
+            self.channel.fail()
+            return DO_END
+        self.closing = close or self.closing or not self.writer.complete()
+        return self._send(now)
+
+    def expire(self, double now):
+        """The deadline has passed. Returns an action."""
+        if self.state == HEAD or self.state == BODY or self.state == IDLE:
+            if self.timeout:
+                self.reader.timed_out = True
+            elif self.state == HEAD:
+                self.reader.refuse(REQUEST_TIMEOUT)
+            elif self.state == BODY:
+                self.reader.head.rejection = REQUEST_TIMEOUT
+            else:
+                return DO_END
+            self._move(ANSWERING)
+            return DO_ANSWER
+        return DO_END
+
+    @property
+    def restless(self):
+        """Whether the loop's selector or timers do not know yet what it waits for."""
+        return self.state != CLOSED and (
+            self.interest != self.registered or self.timer == 0 or self.deadline < self.timer)
+
+    def is_broken(self):
+        """Whether the client is gone."""
+        return self.channel is not None and self.channel.broken
+
+    def closed(self):
+        """The loop gives the connection back."""
+        self._move(CLOSED)
+        self.interest = 0
+
+    def offer(self):
+        """From now on ``attach(sock, handler)`` takes this connection, in the calling thread."""
+        if self.channel is not None and self.channel.secure:
+            self.sock.settimeout(None)
+        self.thread = threading.get_ident()
+        offers[id(self.sock)] = self
+
+    def withdraw(self):
+        """The end of an offer. Returns whether a handler was attached."""
+        self.thread = 0
+        offers.pop(id(self.sock), None)
+        return self.handler is not None
+
+    # -- From the handler, while the connection is offered --------------------------------------
+
+    cdef tuple streams(self):
+        if self.channel is None:
+            self.channel = Channel(self.sock)
+            self.reader = RequestReader(self.channel)
+            self.writer = ResponseWriter(self.channel)
+        return self.reader, self.writer
+
+    cdef bint attach(self, object handler) except -1:
+        if self.channel is None or self.handler is not None:
+            return False
+        self.handler = handler
+        self.writer.high_water = SEND_HIGH_WATER
+        return True
+
+    # -- The one mover -------------------------------------------------------------------------
+
+    cdef void _move(self, int state) noexcept:
+        fs_check(state == CLOSED or EDGES[self.state] & (1 << state), "an edge of the state table")
+        self.state = state
+
+    cdef int _wait(self, bint readable, double deadline) noexcept:
+        """Wait for the next thing to happen in this state; TLS may have to write in order to read."""
+        if self.channel.secure:
+            readable = not self.channel.wants_write
+        self.interest = EVENT_READ if readable else EVENT_WRITE
+        self.deadline = deadline
+        return DO_WAIT
+
+    # -- Reading -------------------------------------------------------------------------------
+
+    cdef int _shake_hands(self, double now) except -1:
+        try:
+            self.sock.do_handshake()
+        except TLS_WAITS as wait:
+            self.interest = EVENT_WRITE if isinstance(wait, TLSWantsWrite) else EVENT_READ
+            return DO_WAIT
+        except OSError:
+            return DO_END
+        self._move(WAITING)
+        self.interest = EVENT_READ
+        self.deadline = now + IDLE_TIMEOUT
+        return DO_WAIT
+
+    cdef int _read(self, double now) except -1:
+        """Take what has arrived. TLS is read until it is dry: the selector does not see its buffer."""
+        cdef int action = DO_WAIT
+        cdef Py_ssize_t count = 1
+        while action == DO_WAIT and count > 0:
+            count = self.channel.receive()
+            if count == AGAIN:
+                return self._wait(True, self.deadline)
+            if count > 0:
+                action = self._look(now)
+                if not self.channel.secure:
+                    return action
+        if count > 0:
+            return action
+        if count == 0 and self.state == IDLE:
+            # The handler is told, as http.server tells it: readline() gives b''.
+            self._move(ANSWERING)
+            return DO_ANSWER
+        return DO_END
+
+    cdef int _look(self, double now) except -1:
+        """What is to be done with the octets that are here."""
+        if self.reader.look() == NEED_MORE:
+            if self.channel.stop == self.channel.start:
+                return self._wait(True, now + (self.timeout or IDLE_TIMEOUT))
+            if self.state == HEAD:
+                return self._wait(True, self.deadline)
+            self._move(HEAD)
+            return self._wait(True, now + (self.timeout or HEAD_TIMEOUT))
+        if self._collects(self.reader.head):
+            if self.state != BODY:
+                self._move(BODY)
+            return self._wait(True, now + (self.timeout or PROGRESS_TIMEOUT))
+        self._move(ANSWERING)
+        return DO_ANSWER
+
+    cdef bint _collects(self, RequestHead head) noexcept:
+        """Whether a part of the body is awaited before the handler runs."""
+        cdef int64_t length = head.framing.content_length
+        return (head.rejection == NONE and 0 < length <= MAX_COLLECTED_BODY
+                and not head.framing.expect_continue and not self.reader.has_body(<Py_ssize_t>length))
+
+    # -- Sending -------------------------------------------------------------------------------
+
+    cdef int _send(self, double now) except -1:
+        if self.channel.first is not None and self.channel.flush() == AGAIN:
+            if self.state != SENDING:
+                self._move(SENDING)
+            return self._wait(False, now + (self.timeout or PROGRESS_TIMEOUT))
+        if self.channel.broken:
+            return DO_END
+        return self._next(now, CLOSE if self.closing else self.reader.finish())
+
+    cdef int _next(self, double now, int rest) except -1:
+        """An answer has left; `rest` says what stands before the next request."""
+        if rest == CLOSE:
+            return self._part(now)
+        if rest == DRAIN:
+            if self.state != DRAINING:
+                self._move(DRAINING)
+            return self._wait(True, now + PROGRESS_TIMEOUT)
+        self._move(IDLE)
+        if self.channel.stop > self.channel.start:
+            return self._look(now)
+        self._wait(True, now + (self.timeout or IDLE_TIMEOUT))
+        return self._read(now) if self.channel.secure else DO_WAIT
+
+    cdef int _drain(self, double now) except -1:
+        cdef Py_ssize_t count = self.channel.receive()
+        if count == AGAIN:
+            return self._wait(True, self.deadline)
+        if count <= 0:
+            return DO_END
+        return self._next(now, self.reader.finish())
+
+    # -- Parting -------------------------------------------------------------------------------
+
+    cdef int _part(self, double now) except -1:
+        """End the connection; where the client may still be sending, so that it can read the answer.
+
+        A close with unread octets resets the connection, and the reset can overtake the answer
+        (RFC 9112 9.6).
+        """
+        if self.channel.ended or self.reader.is_spent():
+            return DO_END
+        if shutdown_fd(self.channel.fd, SHUT_WR) < 0:
+            return DO_END
+        self.channel.consume(self.channel.stop - self.channel.start)
+        self._move(LINGERING)
+        self.interest = EVENT_READ
+        self.deadline = now + LINGER_TIMEOUT
+        return self._linger()
+
+    cdef int _linger(self) except -1:
+        cdef uint8_t[4096] scrap
+        cdef Py_ssize_t count = 1
+        while count > 0 and self.dropped <= MAX_DRAINED_BODY:
+            count = fs_recv(self.channel.fd, scrap, sizeof(scrap))
+            self.dropped += max(count, 0)
+        return DO_WAIT if count == AGAIN else DO_END
+
+
+# -- For handlers ----------------------------------------------------------------------------------
+
+# Connections that a loop offers to the handler it is about to make, by the id of their socket.
+cdef dict offers = {}
+
+
+cdef Connection offered(object sock):
+    """The connection of that socket, where the calling thread's loop offers it."""
+    cdef Connection conn = offers.get(id(sock))
+    if conn is None or conn.sock is not sock or conn.thread != threading.get_ident():
+        return None
+    return conn
+
+
+def open_streams(sock, Py_ssize_t block=0):
+    """Return (rfile, wfile) over a connected, blocking ``socket.socket`` or ``ssl.SSLSocket``.
+
+    Those of the loop's connection where one offers the socket, else a pair of their own. ``block`` is
+    a handler's ``wbufsize`` in bytes.
+    """
+    cdef Connection conn = offered(sock)
+    cdef Channel channel
+    cdef tuple streams
+    if conn is not None:
+        streams = conn.streams()
+    else:
+        channel = Channel(sock)
+        streams = RequestReader(channel), ResponseWriter(channel)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+    if block:
+        streams[1].gather(block)
+    return streams
+
+
+def attach(sock, handler, rfile, wfile):
+    """Let the loop that offers ``sock`` drive ``handler``, if it still has the streams it was given.
+
+    Returns whether it will: the loop then calls ``handle_one_request()`` once for each request, and
+    ``finish()`` when there are no more.
+    """
+    cdef Connection conn = offered(sock)
+    if conn is None or rfile is not conn.reader or wfile is not conn.writer:
+        return False
+    return conn.attach(handler)

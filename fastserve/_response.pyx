@@ -1,0 +1,294 @@
+"""The head of a response: status line and header lines into one growable buffer.
+
+One author of bytes: every head fastserve sends is written here, by handler code. Refuses CR, LF and
+NUL, so that no value can end its line (CWE-113). It remembers what the head says of the body and the
+connection, which is what the writer and the handler decide by.
+
+It knows no socket and no clock, and no handler. handlers.base and _stream call it.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_DecodeLatin1
+from libc.math cimport floor
+from libc.stdint cimport INT64_MAX
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy
+
+from fastserve._ascii cimport DIGIT, fs_find_control, is_a, same_nocase
+
+cdef extern from "Python.h":
+    int PyUnicode_KIND(object text)
+    void *PyUnicode_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+
+cdef enum:
+    FIRST_ROOM = 512
+
+# What header() tells of a Connection field, as http.server reads it: the whole value, in any case.
+CONNECTION_CLOSE = 1
+CONNECTION_KEEP_ALIVE = 2
+
+
+@cython.final
+cdef class ResponseHead:
+    """The head being written. Emptied by ``take()``, after which the next one can begin."""
+
+    def __cinit__(self):
+        self.data = NULL
+        self.length = self.room = 0
+        self.clear()
+
+    def __dealloc__(self):
+        free(self.data)
+
+    def status_line(self, str protocol not None, code, reason):
+        """Begin a head: ``protocol`` such as 'HTTP/1.1', ``code`` a status (int), ``reason`` a phrase.
+
+        Raises ValueError for CR, LF or NUL, UnicodeEncodeError past latin-1.
+        """
+        cdef Py_ssize_t start = self.length
+        cdef int status = code
+        self._add_text(protocol)
+        self._add(b" ", 1)
+        self._add_text(str(status))
+        self._add(b" ", 1)
+        self._add_text(reason)
+        self._end_line(start)
+        if self.pieces is not None:
+            self.pieces.append(self._cut(start))
+        self.status = status
+        self.persistent = protocol >= "HTTP/1.1"
+
+    def header(self, name, value):
+        """Add ``name: value``, each a str or something str() takes.
+
+        Returns CONNECTION_CLOSE or CONNECTION_KEEP_ALIVE where that is what the line says, else 0.
+        Raises ValueError for CR, LF or NUL, UnicodeEncodeError past latin-1.
+        """
+        cdef Py_ssize_t start = self.length, colon
+        self._add_text(name)
+        colon = self.length
+        self._add(b": ", 2)
+        self._add_text(value)
+        self._end_line(start)
+        return self._note_line(start, colon)
+
+    def end(self, method, version, bint close):
+        """Close the head with what RFC 9112 9.6 asks of it, and an empty line.
+
+        ``method`` and ``version`` are the request's (str or None). Adds ``Connection: close`` to an
+        HTTP/1.1 answer after which the connection ends, which is also so where the answer has no
+        length of its own, and ``Connection: keep-alive`` where an HTTP/1.0 client asked to stay.
+        Returns whether the connection closes.
+        """
+        cdef bint final = self.status >= 200
+        if final and self.persistent and not self.connection:
+            close = close or self._endless(method)
+            if close:
+                self.header("Connection", "close")
+            elif version == "HTTP/1.0":
+                self.header("Connection", "keep-alive")
+        self._add(b"\r\n", 2)
+        if self.pieces is not None:
+            self.pieces.append(self._cut(0))
+        return close
+
+    def take(self):
+        """Return all that was written (bytes) and start anew."""
+        cdef bytes head
+        if self.pieces is not None:
+            head = b"".join(self.pieces)
+        else:
+            head = PyBytes_FromStringAndSize(<const char *>self.data, self.length)
+        self.clear()
+        return head
+
+    def __len__(self):
+        return len(self.pieces) if self.pieces is not None else self.length
+
+    @property
+    def lines(self):
+        """The lines as a list of bytes, CRLF included. It may be edited: it is what is sent."""
+        if self.pieces is None:
+            self.pieces = (<bytes>self._cut(0)).splitlines(True)
+        return self.pieces
+
+    @lines.setter
+    def lines(self, list lines not None):
+        self.length = 0
+        self.pieces = lines
+
+    # For _stream.
+
+    cdef bint bodiless(self, object method):
+        """Whether no body follows, whatever the head says of its length (RFC 9112 6.3)."""
+        return self.status < 200 or self.status == 204 or self.status == 304 or method == "HEAD"
+
+    cdef void clear(self) noexcept:
+        self.length = 0
+        self.pieces = None
+        self.status = 0
+        self.content_length = -1
+        self.transfer_encoding = self.connection = self.persistent = False
+
+    # -- Inside --------------------------------------------------------------------------------
+
+    cdef bint _endless(self, object method):
+        """Only the end of the connection would end this answer. A tunnel (CONNECT) is not an answer."""
+        return (self.content_length < 0 and not self.transfer_encoding
+                and not self.bodiless(method) and method != "CONNECT")
+
+    cdef bint _reserve(self, Py_ssize_t length) except False:
+        cdef Py_ssize_t room = self.room
+        cdef void *data
+        if self.length + length <= room:
+            return True
+        while room < self.length + length:
+            room = room * 2 if room else FIRST_ROOM
+        data = realloc(self.data, room)
+        if data == NULL:
+            raise MemoryError
+        self.data = <uint8_t *>data
+        self.room = room
+        return True
+
+    cdef bint _add(self, const void *octets, Py_ssize_t length) except False:
+        self._reserve(length)
+        # SAFETY: _reserve made room for `length` octets behind `self.length`.
+        memcpy(self.data + self.length, octets, length)
+        self.length += length
+        return True
+
+    cdef bint _add_text(self, object text) except False:
+        if not isinstance(text, str):
+            text = str(text)
+        # A str of kind 1 holds its latin-1 form; of any other kind it has no such form.
+        if PyUnicode_KIND(text) == 1:
+            return self._add(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
+        cdef bytes octets = text.encode("latin-1")
+        return self._add(PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets))
+
+    cdef bint _end_line(self, Py_ssize_t start) except False:
+        """End the line that began at `start`, or take it back where it holds an end of its own."""
+        cdef const uint8_t *at = self.data + start
+        cdef const uint8_t *end = self.data + self.length
+        while True:
+            at = fs_find_control(at, end)
+            if at == end:
+                break
+            if at[0] == c'\r' or at[0] == c'\n' or at[0] == 0:
+                self.length = start
+                raise ValueError("a header line must not hold CR, LF or NUL")
+            at += 1
+        return self._add(b"\r\n", 2)
+
+    cdef object _note_line(self, Py_ssize_t start, Py_ssize_t colon):
+        cdef int connection = self._note(start, colon)
+        if self.pieces is not None:
+            self.pieces.append(self._cut(start))
+        return connection
+
+    cdef bytes _cut(self, Py_ssize_t start):
+        """Take what was written from `start` on out of the buffer."""
+        cdef bytes octets = PyBytes_FromStringAndSize(<const char *>self.data + start, self.length - start)
+        self.length = start
+        return octets
+
+    cdef int _note(self, Py_ssize_t start, Py_ssize_t colon) noexcept:
+        """Remember what the line says of the body and the connection."""
+        cdef const uint8_t *name = self.data + start
+        cdef const uint8_t *value = self.data + colon + 2
+        cdef Py_ssize_t length = self.length - 2 - (colon + 2)
+        cdef Py_ssize_t size = colon - start
+        if size == 14 and same_nocase(name, b"content-length", 14):
+            self.content_length = declared_length(value, length)
+        elif size == 17 and same_nocase(name, b"transfer-encoding", 17):
+            self.transfer_encoding = True
+        elif size == 10 and same_nocase(name, b"connection", 10):
+            self.connection = True
+            if length == 5 and same_nocase(value, b"close", 5):
+                return 1
+            if length == 10 and same_nocase(value, b"keep-alive", 10):
+                return 2
+        return 0
+
+
+cdef int64_t declared_length(const uint8_t *value, Py_ssize_t length) noexcept:
+    """The number a handler declared, or -1 where it is none: then nobody counts by it."""
+    cdef int64_t number = 0
+    cdef Py_ssize_t i
+    for i in range(length):
+        if not is_a(value[i], DIGIT) or number > (INT64_MAX - 9) // 10:
+            return -1
+        number = number * 10 + (value[i] - c'0')
+    return number if length else -1
+
+
+# -- Dates ---------------------------------------------------------------------------------------
+
+cdef const char *DAYS = "ThuFriSatSunMonTueWed"
+cdef const char *MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
+
+cdef int64_t last_second = -1
+cdef object last_date = None
+
+
+def http_date(double timestamp):
+    """Return an IMF-fixdate (RFC 9110 5.6.7) such as 'Sun, 06 Nov 1994 08:49:37 GMT'.
+
+    ``timestamp`` is in seconds since the epoch, fractions dropped. The last second asked for is kept,
+    so the Date field costs nothing but the first time in each. Raises ValueError outside the years
+    1 to 9999.
+    """
+    global last_second, last_date
+    # Half a microsecond up, as datetime rounds: a time held in a double can be just below its second.
+    cdef double seconds = floor(timestamp + 5e-7)
+    if not -62135596800.0 <= seconds < 253402300800.0:
+        raise ValueError(f"timestamp out of range: {timestamp}")
+    cdef int64_t second = <int64_t>seconds
+    if second != last_second or last_date is None:
+        last_date = format_date(second)
+        last_second = second
+    return last_date
+
+
+cdef object format_date(int64_t second):
+    cdef char text[29]
+    cdef int64_t days = second // 86400 if second >= 0 else -((86399 - second) // 86400)
+    cdef int rest = <int>(second - days * 86400)
+    cdef int year, month, day
+    civil_date(days, &year, &month, &day)
+    memcpy(text, DAYS + 3 * ((days % 7 + 7) % 7), 3)
+    memcpy(text + 3, b", 00 Mmm 0000 00:00:00 GMT", 26)
+    put_number(text + 5, day)
+    memcpy(text + 8, MONTHS + 3 * (month - 1), 3)
+    put_number(text + 12, year // 100)
+    put_number(text + 14, year % 100)
+    put_number(text + 17, rest // 3600)
+    put_number(text + 20, rest // 60 % 60)
+    put_number(text + 23, rest % 60)
+    return PyUnicode_DecodeLatin1(text, 29, NULL)
+
+
+cdef inline void put_number(char *text, int number) noexcept:
+    """Two digits."""
+    text[0] = <char>(c'0' + number // 10)
+    text[1] = <char>(c'0' + number % 10)
+
+
+cdef void civil_date(int64_t days, int *year, int *month, int *day) noexcept:
+    """The Gregorian date of a day counted from 1970-01-01.
+
+    Years are counted from March here, so that the leap day comes last, in eras of 400 years.
+    """
+    cdef int64_t shifted = days + 719468            # from 0000-03-01
+    cdef int64_t era = (shifted if shifted >= 0 else shifted - 146096) // 146097
+    cdef int64_t day_of_era = shifted - era * 146097
+    cdef int64_t year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524
+                                - day_of_era // 146096) // 365
+    cdef int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    cdef int64_t march_month = (5 * day_of_year + 2) // 153
+    day[0] = <int>(day_of_year - (153 * march_month + 2) // 5 + 1)
+    month[0] = <int>(march_month + 3 if march_month < 10 else march_month - 9)
+    year[0] = <int>(year_of_era + era * 400 + (1 if month[0] <= 2 else 0))

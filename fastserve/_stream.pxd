@@ -1,0 +1,67 @@
+# rfile and wfile as _conn sees them.
+
+from libc.stdint cimport int64_t, uint8_t
+
+from fastserve._channel cimport Channel
+from fastserve._parser cimport ChunkDecoder, RequestHead, RequestParser
+from fastserve._response cimport ResponseHead
+
+
+cdef enum Rest:         # what stands between a request that was answered and the next one
+    READY               # nothing
+    DRAIN               # octets of its body that are still to arrive
+    CLOSE               # nobody can tell where the next one would begin
+
+
+cdef class RequestReader:
+    cdef Channel channel
+    cdef RequestParser parser
+    cdef RequestHead head       # found and not yet taken, or the one the body belongs to
+    cdef readonly bint closed
+    cdef bint timed_out         # the next read is to say so
+    cdef int mode               # which part of a request the next octet belongs to
+    cdef Py_ssize_t head_size   # octets of the head in the buffer, empty lines before it counted
+    cdef bytes line             # the request line as it was read
+    cdef int64_t left           # of the body; -1 where only the end of the stream ends it
+    cdef int64_t drained        # of an unread body
+    cdef ChunkDecoder decoder   # where the body is decoded
+    cdef bytes decoded          # what it gave and nobody has read
+    cdef Py_ssize_t decoded_pos
+
+    cdef int look(self) except? -100
+    cdef void refuse(self, int rejection)
+    cdef void begin_body(self, RequestHead head)
+    cdef Rest finish(self) except *
+    cdef bint has_body(self, Py_ssize_t size) noexcept
+    cdef void _leave_head(self) noexcept
+    cdef Py_ssize_t _window(self, const uint8_t **at) except -1
+    cdef void _eat(self, Py_ssize_t count) noexcept
+    cdef bint _more(self) except -1
+    cdef bint _decode(self) except -1
+    cdef bint _fill(self, double deadline) except -1
+    cdef bytes _cut(self, Py_ssize_t count)
+    cdef bytes _gather(self, Py_ssize_t count)
+    cdef bytes _generic_line(self, Py_ssize_t limit)
+    cdef Py_ssize_t _into(self, target, bint once) except -1
+    cdef bint is_spent(self) noexcept
+    cdef bint _begin_next(self) except -1
+    cdef void _end(self) noexcept
+
+
+cdef class ResponseWriter:
+    cdef Channel channel
+    cdef readonly bint closed
+    cdef Py_ssize_t high_water  # queued octets beyond which write() waits
+    cdef Py_ssize_t block       # what is gathered before it is sent (wbufsize); 0: nothing
+    cdef int64_t left           # octets of the declared length not written yet; -1: none declared
+    cdef uint8_t *pending       # a head that waits for its body, or what is being gathered
+    cdef Py_ssize_t size
+    cdef Py_ssize_t room
+
+    cdef bint complete(self) noexcept
+    cdef bint _reserve(self, Py_ssize_t length) except False
+    cdef bint _push(self, const uint8_t *body, Py_ssize_t length, object owner) except False
+    cdef bint _queue_pending(self) except False
+    cdef bint _settle(self) except False
+    cdef void _account(self, int64_t count) noexcept
+    cdef bint _check_open(self) except False

@@ -1,0 +1,679 @@
+"""rfile and wfile: a request read from, and a response written to, one connection.
+
+The same two classes serve a connection of the loop, where a whole head stands in the buffer before a
+handler runs, and a thread of its own over a plain blocking socket, where await_head() waits for it.
+
+RequestReader ends where the body ends, so a handler can neither hang on nor swallow the next request.
+ResponseWriter keeps a head until the first octets of its body, sends everything else at once, and
+counts what was declared against what was written.
+
+They know heads and bodies, and no handler. _conn makes and drives them; the methods of
+both belong to the thread that owns the connection at that moment.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t, uint8_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memchr, memcpy
+
+from fastserve._ascii cimport Cursor
+from fastserve._channel cimport Channel
+from fastserve._parser cimport (
+    BAD_TRANSFER_ENCODING, COMPLETE, NEED_MORE, REQUEST_TIMEOUT, ChunkDecoder, RequestHead, RequestParser,
+)
+from fastserve._response cimport ResponseHead
+from fastserve._sys cimport AGAIN, FAILED, fs_pread
+
+import errno
+import io
+import time
+
+from fastserve import limits
+
+# Which part of a request the next octet to be read belongs to.
+cdef enum Mode:
+    RAW             # no HTTP is known: before a first head, or after a change of protocol
+    HEADED          # a whole head is buffered, nothing of it has been read
+    LINED           # its request line has been read
+    BODY
+
+cdef enum:
+    COPIED_BODY = 4096      # a body up to this size is copied behind its head, to leave in one plain send
+    KEPT_ROOM = 4096        # of `pending`, between two responses
+
+cdef int64_t MAX_DRAINED_BODY = limits.MAX_DRAINED_BODY
+cdef int64_t MAX_COPIED_FILE = limits.MAX_COPIED_FILE
+cdef double IDLE_TIMEOUT = limits.IDLE_TIMEOUT
+cdef double HEAD_TIMEOUT = limits.HEAD_TIMEOUT
+cdef double PROGRESS_TIMEOUT = limits.PROGRESS_TIMEOUT
+
+
+@cython.final
+cdef class RequestReader:
+    """The request side of a connection, an ``io.BufferedIOBase``."""
+
+    def __cinit__(self, Channel channel not None):
+        self.channel = channel
+        self.parser = RequestParser()
+        self.mode = RAW
+        self.left = -1
+
+    # -- Heads ---------------------------------------------------------------------------------
+
+    def await_head(self):
+        """Wait until a request head is complete or refused, or no more can come.
+
+        At once where the loop has done so. Raises TimeoutError where the socket has a timeout and it
+        passes; without one, an idle connection just ends and a slow head is refused with 408.
+        """
+        cdef double usual = IDLE_TIMEOUT, patience
+        if self.timed_out or self.mode == HEADED:
+            return
+        if not self._begin_next():
+            self._end()
+            return
+        patience = self.channel.patience(0)
+        deadline = time.monotonic() + (patience or usual)
+        while self.look() == NEED_MORE:
+            if self.channel.stop > self.channel.start and usual == IDLE_TIMEOUT:
+                usual = HEAD_TIMEOUT
+                deadline = time.monotonic() + (patience or usual)
+            try:
+                if not self._fill(deadline):
+                    return
+            except ConnectionError:
+                self._end()
+                return
+            except TimeoutError:
+                if patience:
+                    raise
+                if usual == HEAD_TIMEOUT:
+                    self.refuse(REQUEST_TIMEOUT)
+                return
+
+    def take_head(self, line):
+        """Return the RequestHead whose request line ``readline()`` gave as ``line``, else None.
+
+        From then on the reader gives its body, and ends with it.
+        """
+        cdef RequestHead head = self.head
+        if self.mode != LINED or line is not self.line:
+            return None
+        self.channel.consume(self.head_size)
+        self.begin_body(head)
+        return head
+
+    def expect_body(self, RequestHead head not None):
+        """Give the body that ``head`` announces: for a head that was read from here line by line."""
+        self._leave_head()
+        self.begin_body(head)
+
+    def decode_chunks(self):
+        """Take the chunked coding off the body, if it has one. Broken chunks raise ValueError."""
+        if self.mode == BODY and self.head.framing.chunked and self.decoder is None:
+            self.decoder = ChunkDecoder()
+
+    cdef int look(self) except? -100:
+        """NEED_MORE, or COMPLETE once `head` is there, good or refused."""
+        cdef const uint8_t *data = self.channel.data + self.channel.start
+        cdef Py_ssize_t size = self.channel.stop - self.channel.start
+        if self.mode == HEADED:
+            return COMPLETE
+        if size == 0 or self.parser.advance(data, size) == NEED_MORE:
+            return NEED_MORE
+        self.head_size = self.parser.pos
+        self.head = self.parser.release(data, size)
+        self.mode = HEADED
+        return COMPLETE
+
+    cdef void refuse(self, int rejection):
+        """Give up on a head that is not complete."""
+        cdef const uint8_t *data = self.channel.data + self.channel.start
+        self.head_size = self.channel.stop - self.channel.start
+        self.parser.rejection = rejection
+        self.head = self.parser.release(data, self.head_size)
+        self.mode = HEADED
+
+    cdef void begin_body(self, RequestHead head):
+        self.head = head
+        self.drained = 0
+        self.mode = BODY
+        if head.framing.upgrade or head.method == "CONNECT":
+            self.mode = RAW
+            self.left = -1
+        elif head.framing.chunked:
+            self.left = -1
+        else:
+            self.left = max(head.framing.content_length, 0)
+
+    cdef bint has_body(self, Py_ssize_t size) noexcept:
+        """Whether that many octets stand behind the head that was found."""
+        return self.channel.stop - self.channel.start - self.head_size >= size
+
+    cdef Rest finish(self) except *:
+        """Pass over what the handler left of the body."""
+        cdef Py_ssize_t count
+        if self.decoder is not None and self.decoder.done:
+            self.left = 0
+        if self.mode != BODY or self.left < 0 or self.head.rejection:
+            return CLOSE
+        if self.left and self.head.framing.expect_continue:
+            # The client may send the body, or may have been told not to.
+            return CLOSE
+        count = <Py_ssize_t>min(self.left, <int64_t>(self.channel.stop - self.channel.start))
+        self.channel.consume(count)
+        self.left -= count
+        self.drained += count
+        if self.left:
+            return CLOSE if self.drained + self.left > MAX_DRAINED_BODY else DRAIN
+        self.mode = RAW
+        self.left = -1
+        self.decoder = None
+        self.decoded = None
+        self.head = None
+        return READY
+
+    cdef void _end(self) noexcept:
+        """No further request can be read: every read from now on gives b''."""
+        self.mode = BODY
+        self.left = 0
+        self.decoder = None
+
+    cdef bint is_spent(self) noexcept:
+        """Whether everything the client is known to have sent has been read."""
+        return (self.mode == BODY and self.left == 0 and not self.head.rejection
+                and self.channel.stop == self.channel.start)
+
+    cdef bint _begin_next(self) except -1:
+        """In a thread of its own: read past the rest of the last request. False where that cannot be."""
+        cdef Rest rest
+        if self.head is None:
+            return True
+        rest = self.finish()
+        while rest == DRAIN:
+            if not self._fill(time.monotonic() + self.channel.patience(PROGRESS_TIMEOUT)):
+                return False
+            rest = self.finish()
+        return rest == READY
+
+    cdef void _leave_head(self) noexcept:
+        """Somebody reads the head octet by octet: hand out what follows the request line as it came."""
+        if self.mode == LINED:
+            self.channel.consume(self.head_size - (PyBytes_GET_SIZE(self.head.raw)
+                                                   - PyBytes_GET_SIZE(self.line)))
+        if self.mode in (HEADED, LINED):
+            self.mode = RAW
+            self.left = -1
+
+    # -- The octets that may be read: everything below goes through these three ------------------
+
+    cdef Py_ssize_t _window(self, const uint8_t **at) except -1:
+        """How many octets can be read at once, and where they stand."""
+        cdef Py_ssize_t size
+        if self.timed_out:
+            raise TimeoutError("timed out")
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        self._leave_head()
+        if self.decoder is not None:
+            if self.decoded is None:
+                return 0
+            at[0] = <const uint8_t *>PyBytes_AS_STRING(self.decoded) + self.decoded_pos
+            return PyBytes_GET_SIZE(self.decoded) - self.decoded_pos
+        size = self.channel.stop - self.channel.start
+        at[0] = self.channel.data + self.channel.start
+        return size if self.left < 0 else <Py_ssize_t>min(self.left, <int64_t>size)
+
+    cdef void _eat(self, Py_ssize_t count) noexcept:
+        if self.decoder is not None:
+            self.decoded_pos += count
+            return
+        self.channel.consume(count)
+        if self.left > 0:
+            self.left -= count
+
+    cdef bint _more(self) except -1:
+        """Wait for octets to read. False at the end of the body or stream."""
+        cdef double deadline
+        if self.left == 0 or (self.decoder is not None and self.decoder.done):
+            return False
+        if self.decoder is not None and self._decode():
+            return True
+        deadline = self.channel.patience(PROGRESS_TIMEOUT if self.mode == BODY else 0)
+        if deadline:
+            deadline += time.monotonic()
+        return self._fill(deadline)
+
+    cdef bint _decode(self) except -1:
+        """Decode what has arrived; whether that gave anything."""
+        cdef Cursor c
+        cdef bytes out
+        cdef Py_ssize_t size = self.channel.stop - self.channel.start
+        if size == 0:
+            return False
+        c.base = self.channel.data + self.channel.start
+        c.pos = 0
+        c.end = size
+        out = PyBytes_FromStringAndSize(NULL, size)
+        size = self.decoder.advance(&c, <uint8_t *>PyBytes_AS_STRING(out))
+        self.channel.consume(c.pos)
+        self.decoded = out[:size]
+        self.decoded_pos = 0
+        return size > 0 or self.decoder.done
+
+    cdef bint _fill(self, double deadline) except -1:
+        """Wait until the socket has given something. False at the end of the stream."""
+        cdef Py_ssize_t count = self.channel.receive()
+        while count == AGAIN:
+            self.channel.wait(True, False, deadline)
+            count = self.channel.receive()
+        if count == FAILED:
+            raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+        return count > 0
+
+    # -- io.BufferedIOBase ---------------------------------------------------------------------
+
+    def read(self, size=-1):
+        """Return ``size`` bytes, or all to the end of the body where it is negative or None; b'' at the end."""
+        return self._gather(-1 if size is None else size)
+
+    def read1(self, size=-1):
+        """Return at most ``size`` bytes, waiting only where there are none yet; b'' at the end."""
+        cdef const uint8_t *at
+        cdef Py_ssize_t most = -1 if size is None else size
+        cdef Py_ssize_t count = self._window(&at)
+        while count == 0 and most != 0 and self._more():
+            count = self._window(&at)
+        return self._cut(count if most < 0 else min(count, most))
+
+    def peek(self, size=0):
+        """Return bytes that the next read will give, without taking them; b'' at the end."""
+        cdef const uint8_t *at
+        cdef Py_ssize_t count = self._window(&at)
+        while count == 0 and self._more():
+            count = self._window(&at)
+        return PyBytes_FromStringAndSize(<const char *>at, count)
+
+    def readinto(self, target):
+        """Fill a writable buffer; return how many bytes it got, fewer only at the end."""
+        return self._into(target, False)
+
+    def readinto1(self, target):
+        """Fill a writable buffer with what is there, waiting only where there is nothing yet."""
+        return self._into(target, True)
+
+    def readline(self, size=-1):
+        """Return bytes up to and with the next LF, at most ``size`` where it is not negative."""
+        cdef Py_ssize_t limit = -1 if size is None else size
+        cdef Py_ssize_t length
+        if self.mode != HEADED or self.timed_out or self.closed:
+            return self._generic_line(limit)
+        length = self.head.spans.line.length + 2
+        if 0 <= limit < length:
+            return self._generic_line(limit)
+        if self.head.rejection:
+            self.line = self.head.raw[:length - 2] + b"\r\n"
+        else:
+            self.line = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.head.raw), length)
+        self.mode = LINED
+        return self.line
+
+    def readlines(self, hint=-1):
+        """Return the remaining lines as a list of bytes, stopping once ``hint`` bytes are passed."""
+        cdef Py_ssize_t most = -1 if hint is None else hint, total = 0
+        lines = []
+        for line in self:
+            lines.append(line)
+            total += len(line)
+            if 0 < most <= total:
+                break
+        return lines
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def fileno(self):
+        """Return the socket's descriptor."""
+        return self.channel.fd
+
+    def readable(self):
+        """True."""
+        return True
+
+    def writable(self):
+        """False."""
+        return False
+
+    def seekable(self):
+        """False."""
+        return False
+
+    def isatty(self):
+        """False."""
+        return False
+
+    def flush(self):
+        """Nothing to do."""
+
+    def close(self):
+        """Read no more. The connection stays with whoever owns it."""
+        self.closed = True
+
+    def detach(self):
+        """Raises io.UnsupportedOperation: there is no raw stream underneath."""
+        raise io.UnsupportedOperation("detach")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.close()
+
+    cdef bytes _cut(self, Py_ssize_t count):
+        """The next octets, which are there."""
+        cdef const uint8_t *at
+        self._window(&at)
+        cdef bytes octets = PyBytes_FromStringAndSize(<const char *>at, count)
+        self._eat(count)
+        return octets
+
+    cdef bytes _gather(self, Py_ssize_t count):
+        """`count` octets, or all that come where it is negative."""
+        cdef const uint8_t *at
+        cdef Py_ssize_t size = self._window(&at)
+        cdef Py_ssize_t missing = count
+        cdef list parts
+        if 0 <= count <= size:
+            return self._cut(count)
+        parts = []
+        while missing != 0:
+            size = self._window(&at)
+            if size == 0:
+                if self._more():
+                    continue
+                break
+            size = size if missing < 0 else min(size, missing)
+            parts.append(self._cut(size))
+            if missing > 0:
+                missing -= size
+        return b"".join(parts)
+
+    cdef bytes _generic_line(self, Py_ssize_t limit):
+        """A line of anything. What was searched once is cut off and kept, so that it is not searched again."""
+        cdef const uint8_t *at
+        cdef const void *newline
+        cdef Py_ssize_t size, missing = limit
+        cdef list parts = []
+        while missing != 0:
+            size = self._window(&at)
+            if size == 0:
+                if self._more():
+                    continue
+                break
+            size = size if missing < 0 else min(size, missing)
+            newline = memchr(at, c'\n', size)
+            if newline != NULL:
+                size = <const uint8_t *>newline - at + 1
+            parts.append(self._cut(size))
+            if newline != NULL:
+                break
+            if missing > 0:
+                missing -= size
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    cdef Py_ssize_t _into(self, target, bint once) except -1:
+        cdef Py_buffer view
+        cdef const uint8_t *at = NULL
+        cdef Py_ssize_t size, done = 0
+        PyObject_GetBuffer(target, &view, PyBUF_SIMPLE | PyBUF_WRITABLE)
+        try:
+            while done < view.len and not (once and done):
+                size = min(self._window(&at), view.len - done)
+                if size == 0:
+                    if self._more():
+                        continue
+                    break
+                # SAFETY: size octets stand at `at`, and at least that many are free behind `done`.
+                memcpy(<char *>view.buf + done, at, size)
+                self._eat(size)
+                done += size
+            return done
+        finally:
+            PyBuffer_Release(&view)
+
+
+@cython.final
+cdef class ResponseWriter:
+    """The response side of a connection, an ``io.BufferedIOBase``.
+
+    ``high_water`` is in bytes: 0 makes every write() wait until the socket has taken all of it.
+    ``block`` gathers writes up to that many bytes, as a handler's ``wbufsize`` asks; 0 gathers none.
+    """
+
+    def __cinit__(self, Channel channel not None, Py_ssize_t high_water=0):
+        self.channel = channel
+        self.high_water = high_water
+        self.left = -1
+        self.pending = NULL
+
+    def __dealloc__(self):
+        free(self.pending)
+
+    def gather(self, Py_ssize_t block):
+        """Send nothing before ``block`` bytes are written or flush() is called (a handler's wbufsize)."""
+        self.block = block
+
+    def send_head(self, ResponseHead head not None, method):
+        """Take what was written into ``head``; ``method`` is the request's (str or None).
+
+        It leaves with the first bytes of the body where the head declares some, else at once.
+        """
+        cdef bint body = not head.bodiless(method)
+        cdef bytes octets
+        cdef Py_ssize_t length
+        self._check_open()
+        if head.status >= 200:
+            self.left = head.content_length if body else 0
+        if head.pieces is not None:
+            # Somebody edited the lines: what the head declared may be gone.
+            octets = head.take()
+            self._reserve(len(octets))
+            memcpy(self.pending + self.size, PyBytes_AS_STRING(octets), len(octets))
+            self.size += len(octets)
+            self.left = -1
+        else:
+            length = head.length
+            body = body and head.content_length > 0 and head.status >= 200
+            self._reserve(length)
+            # SAFETY: _reserve made room for `length` octets.
+            memcpy(self.pending + self.size, head.data, length)
+            self.size += length
+            head.clear()
+            if body:
+                return
+        if self.size >= self.block:
+            self._push(NULL, 0, None)
+
+    def write(self, data):
+        """Send bytes-like ``data``; return its length in bytes.
+
+        Waits only while more than the high water mark is queued. Raises BrokenPipeError when the
+        client is gone, TimeoutError when it has stopped reading.
+        """
+        cdef Py_buffer view
+        self._check_open()
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            self._account(view.len)
+            if view.len <= COPIED_BODY and (self.size or self.block):
+                self._reserve(view.len)
+                # SAFETY: _reserve made room for view.len octets.
+                memcpy(self.pending + self.size, view.buf, view.len)
+                self.size += view.len
+                if self.size >= self.block:
+                    self._push(NULL, 0, None)
+            else:
+                self._push(<const uint8_t *>view.buf, view.len, data if type(data) is bytes else None)
+            return view.len
+        finally:
+            PyBuffer_Release(&view)
+
+    def writelines(self, lines):
+        """Write each of an iterable of bytes-like objects."""
+        for line in lines:
+            self.write(line)
+
+    def send_file(self, int file, int64_t offset, int64_t count):
+        """Send ``count`` bytes from ``offset`` of a regular file, given by descriptor, which the caller keeps.
+
+        A small range leaves with the head; a large one is queued for sendfile and leaves after the
+        handler has returned. If the file is shorter, the connection ends there, never with other bytes.
+        """
+        cdef Py_ssize_t got
+        self._check_open()
+        if count <= 0:
+            self.flush()
+            return
+        if count <= MAX_COPIED_FILE:
+            self._reserve(<Py_ssize_t>count)
+            # SAFETY: _reserve made room for `count` octets.
+            got = fs_pread(file, self.pending + self.size, <size_t>count, offset)
+            if got == FAILED:
+                raise OSError("cannot read the file that is being sent")
+            self._account(got)
+            self.size += got
+            self._push(NULL, 0, None)
+            return
+        self._account(count)
+        self._queue_pending()
+        self.channel.send_file(file, offset, count)
+        self.channel.flush()
+        self._settle()
+
+    @property
+    def unwritten(self):
+        """How many bytes of the declared Content-Length have not been written yet, -1 where none was."""
+        return self.left
+
+    def is_complete(self):
+        """Whether the response has exactly the length its head declared, where it declared one."""
+        return self.complete()
+
+    def is_broken(self):
+        """Whether the client is gone."""
+        return self.channel.broken
+
+    def flush(self):
+        """Send what waits: a head without its body, or what was gathered."""
+        self._check_open()
+        if self.size:
+            self._push(NULL, 0, None)
+
+    def fileno(self):
+        """Return the socket's descriptor."""
+        return self.channel.fd
+
+    def readable(self):
+        """False."""
+        return False
+
+    def writable(self):
+        """True."""
+        return True
+
+    def seekable(self):
+        """False."""
+        return False
+
+    def isatty(self):
+        """False."""
+        return False
+
+    def close(self):
+        """Flush and write no more. The connection stays with whoever owns it."""
+        if not self.closed:
+            try:
+                self.flush()
+            finally:
+                self.closed = True
+
+    def detach(self):
+        """Raises io.UnsupportedOperation: there is no raw stream underneath."""
+        raise io.UnsupportedOperation("detach")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.close()
+
+    cdef bint complete(self) noexcept:
+        return self.left <= 0 and self.left >= -1
+
+    cdef void _account(self, int64_t count) noexcept:
+        """Past the declared length `left` goes below -1 and stays there: the connection is out of step."""
+        if self.left > 0 or self.left < -1:
+            self.left -= count
+            if self.left < 0:
+                self.left = min(self.left, <int64_t>-2)
+        elif self.left == 0 and count:
+            self.left = -2
+
+    cdef bint _check_open(self) except False:
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        return True
+
+    cdef bint _reserve(self, Py_ssize_t length) except False:
+        """Room for `length` more octets in `pending`."""
+        cdef Py_ssize_t room = self.room if self.room else 512
+        cdef void *data
+        while room < self.size + length:
+            room *= 2
+        if room != self.room:
+            data = realloc(self.pending, room)
+            if data == NULL:
+                raise MemoryError
+            self.pending = <uint8_t *>data
+            self.room = room
+        return True
+
+    cdef bint _push(self, const uint8_t *body, Py_ssize_t length, object owner) except False:
+        """Everything that waits, and then `body`, to the socket."""
+        cdef Py_ssize_t size = self.size
+        self.size = 0
+        self.channel.send(self.pending, size, body, length, owner)
+        if self.room > KEPT_ROOM:
+            free(self.pending)
+            self.pending = NULL
+            self.room = 0
+        return self._settle()
+
+    cdef bint _queue_pending(self) except False:
+        """What waits goes in front of a file, to leave in one packet with its first octets."""
+        if self.size:
+            self.channel._queue(self.pending, self.size, None, 0)
+            self.size = 0
+        return True
+
+    cdef bint _settle(self) except False:
+        """Wait until no more is queued than may be."""
+        cdef Channel channel = self.channel
+        while channel.first is not None and (channel.queued > self.high_water or self.high_water == 0):
+            if channel.flush() == AGAIN:
+                channel.wait(False, True, time.monotonic() + channel.patience(PROGRESS_TIMEOUT))
+        if channel.broken:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        return True
+
+
+io.BufferedIOBase.register(RequestReader)
+io.BufferedIOBase.register(ResponseWriter)

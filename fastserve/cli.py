@@ -1,0 +1,342 @@
+"""The command line of `fastserve` and `python -m fastserve`, and http.server's function test().
+
+Turns words into a server, says where it listens, and serves until a signal. Whatever keeps it from
+starting becomes one line on stderr and exit status 2. Knows no request and no connection. Called by
+__main__, by the console script and by users of test().
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+import signal
+import socket
+import socketserver
+import sys
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from fastserve.server import HTTPServer, HTTPSServer, SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+if TYPE_CHECKING:
+    import argparse
+
+    from _typeshed import StrPath
+
+PROTOCOLS: Final = ("HTTP/1.1", "HTTP/1.0")  # the first is the default
+GOODBYE: Final = "\nKeyboard interrupt received, exiting."
+TOKEN_MARKS: Final = "!#$%&'*+-.^_`|~"  # RFC 9110 5.6.2, beside letters and digits
+
+LISTEN_ADVICE: Final = {
+    errno.EADDRINUSE: "it is in use; choose another port, or 0 for any free one",
+    errno.EACCES: "this needs more rights; choose a port from 1024 up",
+    errno.EADDRNOTAVAIL: "this machine has no such address; give --bind one it has, or leave it out",
+}
+
+
+class Refusal(Exception):
+    """Why nothing can be served; the text is for the person at the keyboard."""
+
+
+# -- Words -------------------------------------------------------------------------------------
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= 65535:
+        return int(text)
+    raise Refusal(f"port {text!r} is not a number from 0 to 65535")
+
+
+def _protocol(text: str) -> str:
+    version = text.upper()
+    if version in PROTOCOLS:
+        return version
+    raise Refusal(f"protocol {text!r} is not known; choose HTTP/1.1 or HTTP/1.0")
+
+
+def _header_value(text: str) -> str:
+    """Return the text if a header can carry it: else every answer would fail, one by one."""
+    if any(c in "\r\n\0" or c > "\xff" for c in text):
+        raise Refusal(f"header value {text!r} must be one line of latin-1 text")
+    return text
+
+
+def _header(name: str, value: str) -> tuple[str, str]:
+    if not name or not all(c.isascii() and (c.isalnum() or c in TOKEN_MARKS) for c in name):
+        raise Refusal(f"header name {name!r} must consist of letters, digits and {TOKEN_MARKS}")
+    return name, _header_value(value)
+
+
+def _directory(path: str | None) -> str:
+    try:
+        found = os.getcwd() if path is None else path
+        os.stat(os.path.join(found, ""))  # the slash at the end asks for a directory
+    except (OSError, ValueError) as exc:
+        named = "the current directory" if path is None else f"directory {path!r}"
+        raise Refusal(f"cannot serve {named}: {_reason(exc)}; give --directory one that is there") from exc
+    return found
+
+
+def _password(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip()
+    except (OSError, ValueError) as exc:
+        raise Refusal(f"cannot read the password file {path!r}: {_reason(exc)}") from exc
+
+
+def _parser() -> argparse.ArgumentParser:
+    import argparse  # here, because importing fastserve must not pay for it
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            raise Refusal(f"{message} (see {self.prog} --help)")
+
+    parser = Parser(prog=_prog(), description="Serve the files of a directory over HTTP.")
+    add = parser.add_argument
+    add("port", nargs="?", type=_port, default=8000,
+        help="listen on this port, 0 for any free one (default: %(default)s)")
+    add("-b", "--bind", metavar="ADDRESS", help="listen on this address (default: all, IPv6 and IPv4)")
+    add("-d", "--directory", metavar="DIR", help="serve this directory (default: the current one)")
+    add("-p", "--protocol", metavar="VERSION", type=_protocol, default=PROTOCOLS[0],
+        help="speak this HTTP version, HTTP/1.1 or HTTP/1.0 (default: %(default)s)")
+    add("--content-type", metavar="TYPE", type=_header_value,
+        default=SimpleHTTPRequestHandler.default_content_type,
+        help="content type of files whose name does not tell it (default: %(default)s)")
+    add("--tls-cert", metavar="PATH", help="serve HTTPS with the certificate chain in this PEM file")
+    add("--tls-key", metavar="PATH", help="PEM file of its private key (default: the certificate's file)")
+    add("--tls-password-file", metavar="PATH", help="file that holds the password of the private key")
+    add("-H", "--header", nargs=2, action="append", metavar=("NAME", "VALUE"),
+        help="send this header with every file and listing (may be repeated)")
+    add("--version", action="version", version=_version())
+    return parser
+
+
+def _prog() -> str:
+    by_module = os.path.basename(sys.argv[0]) == "__main__.py"
+    return "python -m fastserve" if by_module else "fastserve"
+
+
+def _version() -> str:
+    import fastserve
+
+    return f"fastserve {fastserve.__version__}"
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if not options.tls_cert and (options.tls_key or options.tls_password_file):
+        parser.error("--tls-key and --tls-password-file need --tls-cert")
+    options.header = [_header(*pair) for pair in options.header or ()]
+    options.directory = _directory(options.directory)
+    return options
+
+
+# -- A server ----------------------------------------------------------------------------------
+
+
+class _DualStack(socketserver.TCPServer):
+    """Answers IPv4 too when it listens on every IPv6 address, whatever the system's default is."""
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            with contextlib.suppress(OSError):  # some systems refuse; IPv6 alone is then served
+                self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+
+class _KeyPassword:
+    """What OpenSSL calls for the password of a private key; it calls only if the key has one."""
+
+    def __init__(self, path: str | None) -> None:
+        self.given = _password(path) if path else None
+        self.asked = False
+
+    def __call__(self) -> str:
+        self.asked = True
+        if self.given is not None:
+            return self.given
+        if sys.stdin is not None and sys.stdin.isatty():
+            import getpass
+
+            with contextlib.suppress(EOFError):
+                return getpass.getpass("Password of the private key: ")
+        raise Refusal("the private key is encrypted; give its password with --tls-password-file")
+
+
+def _get_best_family(*address: Any) -> tuple[int, Any]:
+    """Return the address family and socket address that the system puts first for host and port."""
+    found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, sockaddr = found[0]
+    return family, sockaddr
+
+
+def _address(bind: str | None, port: int) -> tuple[int, Any]:
+    if bind is None:
+        bind = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
+    try:
+        return _get_best_family(bind, port)
+    except (OSError, ValueError) as exc:
+        what = f"cannot find the address {bind!r}: {_reason(exc)}"
+        raise Refusal(f"{what}; give --bind one of this machine") from exc
+
+
+def _handler(options: argparse.Namespace) -> functools.partial[SimpleHTTPRequestHandler]:
+    class Handler(SimpleHTTPRequestHandler):
+        protocol_version = options.protocol
+        default_content_type = options.content_type
+
+    return functools.partial(Handler, directory=options.directory, extra_response_headers=options.header)
+
+
+def _server(options: argparse.Namespace) -> socketserver.TCPServer:
+    family, address = _address(options.bind, options.port)
+    bases: tuple[type, ...] = (_DualStack, HTTPSServer if options.tls_cert else HTTPServer)
+    server_class = type("Server", bases, {"address_family": family})
+    password = _KeyPassword(options.tls_password_file)
+    tls: dict[str, Any] = {}
+    if options.tls_cert:
+        tls = {"certfile": options.tls_cert, "keyfile": options.tls_key, "password": password}
+    try:
+        return server_class(address, _handler(options), **tls)
+    except (OSError, ValueError) as exc:
+        why = options.tls_cert and _tls_trouble(exc, options, password)
+        raise Refusal(why or _listen_trouble(exc, options)) from exc
+    except RuntimeError as exc:  # this Python was built without ssl
+        raise Refusal(str(exc)) from exc
+
+
+# -- What is wrong -----------------------------------------------------------------------------
+
+
+def _reason(exc: Exception) -> str:
+    return getattr(exc, "strerror", None) or str(exc)
+
+
+def _listen_trouble(exc: Exception, options: argparse.Namespace) -> str:
+    where = f"port {options.port}" + (f" of {options.bind}" if options.bind else "")
+    advice = LISTEN_ADVICE.get(getattr(exc, "errno", None) or 0)
+    return f"cannot listen on {where}: {advice or _reason(exc)}"
+
+
+def _tls_trouble(exc: Exception, options: argparse.Namespace, password: _KeyPassword) -> str | None:
+    """Look for the cause in the files, because OpenSSL mostly says no more than "PEM lib"."""
+    import ssl
+
+    cert, key = options.tls_cert, options.tls_key or options.tls_cert
+    trouble = _pem_trouble(cert, "CERTIFICATE-----", "certificate")
+    trouble = trouble or _pem_trouble(key, "PRIVATE KEY-----", "private key")
+    if trouble or not isinstance(exc, (ssl.SSLError, ValueError)):
+        return trouble  # None means that it is the listening that failed
+    if getattr(exc, "reason", None) == "KEY_VALUES_MISMATCH":
+        return f"the private key in {key!r} does not belong to the certificate in {cert!r}"
+    if password.asked:
+        return f"the password does not open the private key in {key!r}; see --tls-password-file"
+    return f"cannot serve HTTPS with {cert!r} and {key!r}: {exc}"
+
+
+def _pem_trouble(path: StrPath, mark: str, kind: str) -> str | None:
+    option = "--tls-cert" if kind == "certificate" else "--tls-key"
+    try:
+        with open(path, encoding="latin-1") as file:
+            found = mark in file.read()
+    except (OSError, ValueError) as exc:
+        return f"cannot read the {kind} {path!r}: {_reason(exc)}"
+    return None if found else f"there is no PEM {kind} in {path!r}; name its file with {option}"
+
+
+# -- Running -----------------------------------------------------------------------------------
+
+
+def _say(line: str) -> None:
+    try:
+        print(line, flush=True)
+    except OSError:
+        # Nobody reads. What print has buffered must still go somewhere when the interpreter exits.
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def _complain(message: str) -> None:
+    """Write one line, whatever the words of the command line had in them."""
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+    with contextlib.suppress(OSError):
+        print(f"fastserve: error: {line}", file=sys.stderr, flush=True)
+
+
+def _announce(httpd: socketserver.TCPServer, scheme: str) -> None:
+    host, port = httpd.socket.getsockname()[:2]
+    url_host = f"[{host}]" if ":" in host else host
+    _say(f"Serving {scheme.upper()} on {host} port {port} ({scheme}://{url_host}:{port}/) ...")
+
+
+def _stop(signum: int, frame: object) -> NoReturn:
+    """End serving. A wrapper may send a signal twice, so what comes later is ignored: we are leaving."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    if signum == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(0)
+
+
+def _catch_signals() -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        # A shell script starts its background jobs with SIGINT ignored; leave that so.
+        if signal.getsignal(each) != signal.SIG_IGN:
+            signal.signal(each, _stop)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve as the command line says until a signal; return the exit status.
+
+    It takes the process as its own: it sets signal handlers, so it runs in the main thread.
+    """
+    if sys.stderr is None:  # started with a closed stderr; the log needs a place to go
+        sys.stderr = open(os.devnull, "w")
+    _catch_signals()
+    try:
+        options = _options(argv)
+        with _server(options) as httpd:
+            _announce(httpd, "https" if options.tls_cert else "http")
+            httpd.serve_forever()
+    except Refusal as refusal:
+        _complain(str(refusal))
+        return 2
+    except KeyboardInterrupt:
+        _say(GOODBYE)
+    return 0
+
+
+def _make_server(HandlerClass: Any, ServerClass: Any, protocol: str, port: int, bind: str | None,
+                 tls_cert: StrPath | None, tls_key: StrPath | None, tls_password: str | None,
+                 content_type: str | None) -> Any:
+    ServerClass.address_family, address = _get_best_family(bind, port)
+    handler = HandlerClass
+    while handler is not None:  # a partial hands its attributes to nobody, so set them where it leads
+        handler.protocol_version = protocol
+        if content_type is not None:
+            handler.default_content_type = content_type
+        handler = handler.func if isinstance(handler, functools.partial) else None
+    if not tls_cert:
+        return ServerClass(address, HandlerClass)
+    return ServerClass(address, HandlerClass, certfile=tls_cert, keyfile=tls_key, password=tls_password)
+
+
+def test(HandlerClass: Any = SimpleHTTPRequestHandler, ServerClass: Any = ThreadingHTTPServer,
+         protocol: str = "HTTP/1.0", port: int = 8000, bind: str | None = None,
+         tls_cert: StrPath | None = None, tls_key: StrPath | None = None,
+         tls_password: str | None = None, content_type: str | None = None) -> None:
+    """Serve a handler class until Ctrl-C, as http.server's function of this name does.
+
+    ServerClass must take certfile, keyfile and password when a certificate is given.
+    """
+    with _make_server(HandlerClass, ServerClass, protocol, port, bind,
+                      tls_cert, tls_key, tls_password, content_type) as httpd:
+        try:
+            _announce(httpd, "https" if tls_cert else "http")
+            httpd.serve_forever()
+        except KeyboardInterrupt:
+            _say(GOODBYE)
+            sys.exit(0)

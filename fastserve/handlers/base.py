@@ -1,0 +1,391 @@
+"""BaseHTTPRequestHandler: http.server's, with the compiled reader, parser and writer underneath.
+
+The names, call orders and texts are http.server's: every method may be overridden on its own, and each
+calls the others by name. Where the handler has the streams it was given, a loop may drive it; anywhere
+else (the standard library's socketserver, a replaced rfile, a BytesIO in a test) it drives itself.
+
+Knows the compiled core and no loop. fastserve.server re-exports it.
+"""
+
+import functools
+import html
+import http.client
+import io
+import itertools
+import socket
+import socketserver
+import ssl
+import sys
+import time
+from email.message import Message
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastserve import limits
+from fastserve._conn import attach, open_streams
+from fastserve._parser import RequestHead, RequestParser
+from fastserve._response import CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, ResponseHead, http_date
+from fastserve._stream import RequestReader, ResponseWriter
+from fastserve.errors import REJECTIONS
+from fastserve.headers import make_headers
+
+DEFAULT_ERROR_MESSAGE: Final = """\
+<!DOCTYPE HTML>
+<html lang="en">
+    <head>
+        <meta charset="utf-8">
+        <style type="text/css">
+            :root {
+                color-scheme: light dark;
+            }
+        </style>
+        <title>Error response</title>
+    </head>
+    <body>
+        <h1>Error response</h1>
+        <p>Error code: %(code)d</p>
+        <p>Message: %(message)s.</p>
+        <p>Error code explanation: %(code)s - %(explain)s.</p>
+    </body>
+</html>
+"""
+DEFAULT_ERROR_CONTENT_TYPE: Final = "text/html;charset=utf-8"
+
+# The socket classes whose descriptors or methods the compiled streams may use. A subclass may have
+# changed what recv and send mean, so it gets http.server's own streams.
+STREAMED: Final = (socket.socket, ssl.SSLSocket)
+
+BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+MONTHS: Final = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@functools.lru_cache(maxsize=2)
+def format_log_date(second: int) -> str:
+    """Return local time as the log has it: ``21/Nov/2026 10:33:07``."""
+    now = time.localtime(second)
+    return f"{now.tm_mday:02d}/{MONTHS[now.tm_mon]}/{now.tm_year:04d} {time.strftime('%H:%M:%S', now)}"
+
+
+def read_head(rfile: Any, raw_requestline: bytes) -> RequestHead:
+    """Read a head line by line from any file object, its request line given, and parse it.
+
+    Such a head need not come from a network client (tests and recipes use BytesIO), so it may lack Host
+    and its end may stand for the empty line.
+    """
+    parser = RequestParser(require_host=False)
+    lines = [raw_requestline]
+    while lines[-1].endswith(b"\n") and lines[-1] not in (b"\r\n", b"\n") and len(lines) <= parser.max_headers:
+        lines.append(rfile.readline(limits.MAX_LINE + 1))
+    data = b"".join(lines)
+    for _ in range(2):
+        if parser.feed(data):
+            break
+        data += b"\r\n"
+    return parser.take(data)
+
+
+class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
+    """Answers requests by calling ``do_METHOD()`` for each, as http.server.BaseHTTPRequestHandler does.
+
+    Attributes of an instance, while it answers:
+
+    client_address      (host, port), or what the server's address family has
+    server              the server instance
+    raw_requestline     the request line as received (bytes)
+    requestline         the same without its CRLF (str); '' before one was read
+    command, path, request_version   its three parts (str)
+    headers             a MessageClass
+    rfile, wfile        io.BufferedIOBase streams; rfile ends where the request's body ends
+    close_connection    whether this request is the last one (bool)
+    """
+
+    server_version = "BaseHTTP"
+    sys_version = "Python/" + sys.version.split()[0]
+    error_message_format = DEFAULT_ERROR_MESSAGE
+    error_content_type = DEFAULT_ERROR_CONTENT_TYPE
+    default_request_version = "HTTP/0.9"
+    # What responses say. Keep-alive needs HTTP/1.1 here, and a length in every answer.
+    protocol_version = "HTTP/1.0"
+    MessageClass: type[Message] = http.client.HTTPMessage
+    responses = {status: (status.phrase, status.description) for status in HTTPStatus.__members__.values()}
+
+    weekdayname = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    monthname = [None, *MONTHS[1:]]
+
+    # A chunked request body is given raw, as http.server gives it, and its connection is not used again;
+    # a class that sets this gets it decoded.
+    decode_chunked = False
+
+    _control_char_table = str.maketrans(
+        {code: rf"\x{code:02x}" for code in itertools.chain(range(0x20), range(0x7F, 0xA0))} | {ord("\\"): r"\\"}
+    )
+
+    command: str | None = None
+    path: str
+    requestline = ""
+    request_version: str = ""
+    raw_requestline: bytes = b""
+    close_connection = True
+    headers: Message
+
+    # -- One connection --------------------------------------------------------------------------
+
+    def __init__(self, request: Any, client_address: Any, server: socketserver.BaseServer) -> None:
+        self.request = request
+        self.client_address = client_address
+        self.server = server
+        self.setup()
+        if self._is_driven():
+            return
+        try:
+            self.handle()
+        finally:
+            self.finish()
+
+    def _is_driven(self) -> bool:
+        """Whether a loop takes it from here, calling handle_one_request() for each request."""
+        return (
+            getattr(self.handle, "__func__", None) is BaseHTTPRequestHandler.handle
+            and self.connection is self.request
+            and attach(self.request, self, self.rfile, self.wfile)
+        )
+
+    def setup(self) -> None:
+        """Make ``connection``, ``rfile`` and ``wfile`` from ``request``."""
+        if type(self.request) not in STREAMED or self.rbufsize == 0:
+            super().setup()
+            return
+        self.connection = self.request
+        if self.timeout is not None:
+            self.connection.settimeout(self.timeout)
+        if self.disable_nagle_algorithm:
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        block = io.DEFAULT_BUFFER_SIZE if self.wbufsize < 0 else self.wbufsize
+        self.rfile, self.wfile = open_streams(self.connection, block)
+
+    def handle(self) -> None:
+        """Answer requests until one is the last."""
+        self.close_connection = True
+        self.handle_one_request()
+        while not self.close_connection:
+            self.handle_one_request()
+
+    def handle_one_request(self) -> None:
+        """Read one request, parse it, and call the method for it."""
+        rfile = self.rfile
+        try:
+            if type(rfile) is RequestReader:
+                rfile.await_head()
+            self.raw_requestline = rfile.readline(limits.MAX_LINE + 1)
+            if len(self.raw_requestline) > limits.MAX_LINE:
+                self.requestline = self.request_version = self.command = ""
+                self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
+                return
+            if not self.raw_requestline:
+                self.close_connection = True
+                return
+            if not self.parse_request():
+                return
+            name = "do_" + self.command  # type: ignore[operator]
+            if not hasattr(self, name):
+                self.send_error(HTTPStatus.NOT_IMPLEMENTED, f"Unsupported method ({self.command!r})")
+                return
+            getattr(self, name)()
+            self.wfile.flush()
+            if type(self.wfile) is ResponseWriter and not self.wfile.is_complete():
+                self.close_connection = True
+        except TimeoutError as error:
+            self.log_error("Request timed out: %r", error)
+            self.close_connection = True
+        except ConnectionError:
+            if not (type(self.wfile) is ResponseWriter and self.wfile.is_broken()):
+                raise
+            self.close_connection = True
+
+    # -- The request -----------------------------------------------------------------------------
+
+    def parse_request(self) -> bool:
+        """Parse the request whose line is in ``raw_requestline`` and whose rest ``rfile`` gives.
+
+        Returns True when ``command``, ``path``, ``request_version``, ``headers`` and
+        ``close_connection`` are set; False when the request was refused, and answered with an error.
+        """
+        self.command = None
+        self.request_version = self.default_request_version
+        self.close_connection = True
+        head = self._take_head()
+        if head is None:
+            return False
+        self.requestline, command, path, version = head.line()
+        if head.rejection:
+            self._refuse(head)
+            return False
+        self.command = command
+        self.request_version = version
+        # A path that begins with // would be a host in a redirect (CVE-2021-28861).
+        self.path = "/" + path.lstrip("/") if path.startswith("//") else path
+        self.headers = make_headers(head, self.MessageClass)
+        self.close_connection = not head.keep_alive or self.protocol_version < "HTTP/1.1"
+        if head.chunked:
+            self._begin_chunks()
+        if head.expect_continue and self.protocol_version >= "HTTP/1.1":
+            return self.handle_expect_100()
+        return True
+
+    def _take_head(self) -> RequestHead | None:
+        """The head of the request whose line was read; None where that line is empty."""
+        rfile = self.rfile
+        if type(rfile) is not RequestReader:
+            return read_head(rfile, self.raw_requestline) if self.raw_requestline.strip() else None
+        head = rfile.take_head(self.raw_requestline)
+        if head is None and self.raw_requestline.strip():
+            head = read_head(rfile, self.raw_requestline)
+            rfile.expect_body(head)
+        return head
+
+    def _begin_chunks(self) -> None:
+        if self.decode_chunked and type(self.rfile) is RequestReader:
+            self.rfile.decode_chunks()
+        else:
+            self.close_connection = True
+
+    def _refuse(self, head: RequestHead) -> None:
+        """Answer a request that the parser rejected."""
+        rejection = REJECTIONS[head.rejection]
+        self.command, self.path, self.request_version = head.method, head.target or "", head.version
+        if rejection.status == HTTPStatus.REQUEST_URI_TOO_LONG:
+            self.requestline = self.request_version = self.command = ""
+        message = rejection.message % {
+            "requestline": self.requestline,
+            "version": head.version.removeprefix("HTTP/") if rejection.status == 505 else head.version,
+        }
+        self.send_error(rejection.status, message or None, rejection.explain)
+
+    def handle_expect_100(self) -> bool:
+        """Tell a client that waits with its body to send it.
+
+        An override may answer with an error and return False; the request is over then.
+        """
+        self.send_response_only(HTTPStatus.CONTINUE)
+        self.end_headers()
+        return True
+
+    # -- The response ----------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _response(self) -> ResponseHead:
+        return ResponseHead()
+
+    @property
+    def _headers_buffer(self) -> list[bytes]:
+        """The lines of the head being written. The list may be edited: it is what is sent."""
+        return self._response.lines
+
+    @_headers_buffer.setter
+    def _headers_buffer(self, lines: list[bytes]) -> None:
+        self._response.lines = lines
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Log and answer a request with an error page, and make it the last one.
+
+        ``code`` is a status, ``message`` its phrase and ``explain`` a longer text for the page; both
+        default to the code's own. Nothing may have been sent before.
+        """
+        phrase, description = self.responses.get(code, ("???", "???"))  # type: ignore[call-overload]
+        message = phrase if message is None else message
+        explain = description if explain is None else explain
+        self.log_error("code %d, message %s", code, message)
+        # A reason phrase is latin-1 and one line, whatever the message is.
+        reason = message.translate(self._control_char_table).encode("latin-1", "replace").decode("latin-1")
+        self.send_response(code, message if message.isascii() and message.isprintable() else reason)
+        self.send_header("Connection", "close")
+        body = None
+        if code >= 200 and code not in BODILESS:
+            page = self.error_message_format % {
+                "code": code,
+                "message": html.escape(message, quote=False),
+                "explain": html.escape(explain, quote=False),
+            }
+            body = page.encode("utf-8", "replace")
+            self.send_header("Content-Type", self.error_content_type)
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if body and self.command != "HEAD":
+            self.wfile.write(body)
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """Log the request and begin the head: status line, Server and Date."""
+        self.log_request(code)
+        self.send_response_only(code, message)
+        self.send_header("Server", self.version_string())
+        self.send_header("Date", self.date_time_string())
+
+    def send_response_only(self, code: int, message: str | None = None) -> None:
+        """Begin the head with the status line alone."""
+        if self.request_version != "HTTP/0.9":
+            if message is None:
+                message = self.responses[code][0] if code in self.responses else ""  # type: ignore[index]
+            self._response.status_line(self.protocol_version, code, message)
+
+    def send_header(self, keyword: str, value: str) -> None:
+        """Add a header line. Raises ValueError for CR, LF or NUL in it."""
+        if self.request_version != "HTTP/0.9":
+            said = self._response.header(keyword, value)
+            if said == CONNECTION_CLOSE:
+                self.close_connection = True
+            elif said == CONNECTION_KEEP_ALIVE:
+                self.close_connection = False
+
+    def end_headers(self) -> None:
+        """End the head and send it; one that declares a body leaves together with the body's first bytes."""
+        if self.request_version != "HTTP/0.9":
+            self.close_connection = self._response.end(self.command, self.request_version, self.close_connection)
+            self.flush_headers()
+
+    def flush_headers(self) -> None:
+        """Send the header lines written so far."""
+        response = self._response
+        if len(response):
+            wfile = self.wfile
+            if type(wfile) is ResponseWriter:
+                wfile.send_head(response, self.command)
+            else:
+                wfile.write(response.take())
+
+    def version_string(self) -> str:
+        """Return the Server field's value: server_version and sys_version."""
+        return self.server_version + " " + self.sys_version
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return a time, now or ``timestamp`` in seconds since the epoch, as an IMF-fixdate (RFC 9110 5.6.7)."""
+        return http_date(time.time() if timestamp is None else timestamp)
+
+    # -- The log ---------------------------------------------------------------------------------
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log a request that is being answered with ``code``."""
+        if isinstance(code, HTTPStatus):
+            code = code.value
+        self.log_message('"%s" %s %s', self.requestline, str(code), str(size))
+
+    def log_error(self, format: str, *args: Any) -> None:
+        """Log what went wrong with a request; goes where log_message() goes."""
+        self.log_message(format, *args)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Write ``format % args`` to sys.stderr, behind the client's address and the local time.
+
+        Control characters are written as ``\\xNN``, so that no client can reach the terminal.
+        """
+        message = (format % args).translate(self._control_char_table)
+        sys.stderr.write(f"{self.address_string()} - - [{self.log_date_time_string()}] {message}\n")
+
+    def log_date_time_string(self) -> str:
+        """Return the local time as the log has it."""
+        return format_log_date(int(time.time()))
+
+    def address_string(self) -> str:
+        """Return the client's address, never looked up in the DNS."""
+        # A unix socket's client has none.
+        return str(self.client_address[0]) if self.client_address else "-"

@@ -1,0 +1,270 @@
+"""SimpleHTTPRequestHandler: files and directory listings of one folder, as http.server serves them.
+
+Only regular files are sent; percent-decoding, then normalising, then joining cannot leave the folder.
+A file leaves by sendfile, and never as more or fewer bytes than its head declared.
+
+Knows BaseHTTPRequestHandler and the writer's send_file(). fastserve.server re-exports it.
+"""
+
+import datetime
+import email.utils
+import html
+import io
+import mimetypes
+import os
+import posixpath
+import shutil
+import stat
+import sys
+import urllib.parse
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, BinaryIO
+
+from fastserve._stream import ResponseWriter
+from fastserve.handlers.base import BaseHTTPRequestHandler
+
+
+def open_file(path: str, flags: int) -> int:
+    """An opener for open(): a FIFO without a writer must not hold the server."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def unquote_path(path: str) -> str:
+    """Decode a request path once, to the form in which os functions take file names."""
+    try:
+        return urllib.parse.unquote(path, errors="surrogatepass")
+    except UnicodeDecodeError:
+        return urllib.parse.unquote(path)
+
+
+class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
+    """Answers GET and HEAD from ``directory`` (a path; the current one by default) and below.
+
+    ``extra_response_headers`` is an iterable of (name, value) pairs for answers that carry a file or a
+    listing; a pair is left out where the answer has that header already.
+    """
+
+    server_version = "SimpleHTTP"
+    index_pages: Iterable[str] = ("index.html", "index.htm")
+    extensions_map = _encodings_map_default = {
+        ".gz": "application/gzip",
+        ".Z": "application/octet-stream",
+        ".bz2": "application/x-bzip2",
+        ".xz": "application/x-xz",
+    }
+    default_content_type = "application/octet-stream"
+
+    def __init__(
+        self,
+        *args: Any,
+        directory: str | os.PathLike[str] | None = None,
+        extra_response_headers: Iterable[tuple[str, str]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.directory = os.getcwd() if directory is None else os.fspath(directory)
+        self.extra_response_headers = extra_response_headers
+        super().__init__(*args, **kwargs)
+
+    def do_GET(self) -> None:
+        """Answer with a file, a listing, a redirect or an error."""
+        file = self.send_head()
+        if file:
+            try:
+                self.copyfile(file, self.wfile)
+            finally:
+                file.close()
+
+    def do_HEAD(self) -> None:
+        """Answer with the head that GET would have."""
+        file = self.send_head()
+        if file:
+            file.close()
+
+    # -- What there is ---------------------------------------------------------------------------
+
+    def send_head(self) -> Any:
+        """Send the head for the requested path.
+
+        Returns a file object that the caller copies to ``wfile`` (not for HEAD) and closes, or None where
+        the answer is complete already.
+        """
+        path = self.translate_path(self.path)
+        if os.path.isdir(path):
+            return self._send_directory(path)
+        return self._send_file(path)
+
+    def _send_directory(self, path: str) -> Any:
+        """A redirect to the name with a slash, an index page, or a listing."""
+        parts = urllib.parse.urlsplit(self.path)
+        if not parts.path.endswith(("/", "%2f", "%2F")):
+            self._redirect(parts)
+            return None
+        for page in self.index_pages:
+            index = os.path.join(path, page)
+            if os.path.isfile(index):
+                return self._send_file(index)
+        return self.list_directory(path)
+
+    def _redirect(self, parts: urllib.parse.SplitResult) -> None:
+        """To the same path with a slash at its end.
+
+        Only a path is given, which begins with one slash: browsers take // and /\\ for a host.
+        """
+        path = "/" + parts.path.replace("\\", "%5C").lstrip("/") + "/"
+        self.send_response(HTTPStatus.MOVED_PERMANENTLY)
+        self.send_header("Location", urllib.parse.urlunsplit(("", "", path, parts.query, parts.fragment)))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _send_file(self, path: str) -> BinaryIO | None:
+        """The head of a file's answer. A name with a slash behind it is no file's."""
+        file = None if path.endswith("/") else self._open(path)
+        if file is None:
+            self.send_error(HTTPStatus.NOT_FOUND, "File not found")
+            return None
+        try:
+            status = os.fstat(file.fileno())
+            if self._is_unmodified(status.st_mtime):
+                self.send_response(HTTPStatus.NOT_MODIFIED)
+                self.end_headers()
+                file.close()
+                return None
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-type", self.guess_type(path))
+            self.send_header("Content-Length", str(status.st_size))
+            self.send_header("Last-Modified", self.date_time_string(status.st_mtime))
+            self._send_extra_headers({"server", "date", "content-type", "content-length", "last-modified"})
+            self.end_headers()
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _open(self, path: str) -> BinaryIO | None:
+        """Open a regular file; None where there is none that may be read."""
+        try:
+            file = open(path, "rb", opener=open_file)  # noqa: SIM115  (the caller closes it)
+        except (OSError, ValueError):  # ValueError: a NUL in the name
+            return None
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        file.close()
+        return None
+
+    def _is_unmodified(self, mtime: float) -> bool:
+        """Whether If-Modified-Since spares us the file (RFC 9110 13.1.3)."""
+        if "If-Modified-Since" not in self.headers or "If-None-Match" in self.headers:
+            return False
+        try:
+            since = email.utils.parsedate_to_datetime(self.headers["If-Modified-Since"])
+        except (TypeError, IndexError, OverflowError, ValueError):
+            return False  # not a date: as if it were not there
+        if since.tzinfo is None:
+            since = since.replace(tzinfo=datetime.timezone.utc)
+        return int(mtime) <= since.timestamp()
+
+    def _send_extra_headers(self, sent: set[str]) -> None:
+        for name, value in self.extra_response_headers or ():
+            if name.lower() not in sent:
+                self.send_header(name, value)
+
+    def list_directory(self, path: str) -> io.BytesIO | None:
+        """Send the head of a directory's listing.
+
+        Returns a file object with the page, or None where the directory cannot be read (404).
+        """
+        try:
+            with os.scandir(path) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name.lower())
+        except OSError:
+            self.send_error(HTTPStatus.NOT_FOUND, "No permission to list directory")
+            return None
+        encoding = sys.getfilesystemencoding()
+        page = self._listing_page(entries, encoding).encode(encoding, "surrogateescape")
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-type", f"text/html; charset={encoding}")
+        self.send_header("Content-Length", str(len(page)))
+        self._send_extra_headers({"server", "date", "content-type", "content-length"})
+        self.end_headers()
+        return io.BytesIO(page)
+
+    def _listing_page(self, entries: Iterable[os.DirEntry[str]], encoding: str) -> str:
+        """http.server's page, line by line: programs parse it."""
+        path = self.path.partition("#")[0].partition("?")[0]
+        title = f"Directory listing for {html.escape(unquote_path(path), quote=False)}"
+        return "\n".join(
+            [
+                "<!DOCTYPE HTML>",
+                '<html lang="en">',
+                "<head>",
+                f'<meta charset="{encoding}">',
+                '<style type="text/css">\n:root {\ncolor-scheme: light dark;\n}\n</style>',
+                f"<title>{title}</title>\n</head>",
+                f"<body>\n<h1>{title}</h1>",
+                "<hr>\n<ul>",
+                *map(self._listing_item, entries),
+                "</ul>\n<hr>\n</body>\n</html>\n",
+            ]
+        )
+
+    def _listing_item(self, entry: os.DirEntry[str]) -> str:
+        """A link; directories end with a slash, and symbolic links are shown with @."""
+        link = shown = entry.name
+        if entry.is_dir():
+            link = shown = entry.name + "/"
+        if entry.is_symlink():
+            shown = entry.name + "@"
+        target = urllib.parse.quote(link, errors="surrogatepass")
+        return f'<li><a href="{target}">{html.escape(shown, quote=False)}</a></li>'
+
+    # -- Names -----------------------------------------------------------------------------------
+
+    def translate_path(self, path: str) -> str:
+        """Return the file name (str) for a request path: ``directory`` and the path's own components.
+
+        The query is dropped, and of an absolute-form target (RFC 9112 3.2.2) the host. Components that
+        would lead elsewhere are ignored. A slash at the end is kept.
+        """
+        if not path.startswith("/") and path[:8].lower().startswith(("http://", "https://")):
+            path = "/" + path.split("://", 1)[1].partition("/")[2]
+        path = unquote_path(path.partition("?")[0].partition("#")[0])
+        name = self.directory
+        for part in posixpath.normpath(path).split("/"):
+            # What the platform takes for a path of its own (C:, a\b) is no component.
+            if part and part not in (os.curdir, os.pardir) and not os.path.dirname(part):
+                name = os.path.join(name, part)
+        return name + "/" if path.rstrip().endswith("/") else name
+
+    def guess_type(self, path: str | os.PathLike[str]) -> str:
+        """Return the content type for a file name, by ``extensions_map`` and then the system's tables."""
+        path = os.fspath(path)
+        _, extension = posixpath.splitext(path)
+        for key in (extension, extension.lower()):
+            if key in self.extensions_map:
+                return self.extensions_map[key]
+        guess, _ = GUESS(path)
+        return guess or self.default_content_type
+
+    # -- Bytes -----------------------------------------------------------------------------------
+
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        """Copy ``source``, which has read(), to ``outputfile``, which has write().
+
+        A regular file goes to our own stream by sendfile, after this method has returned.
+        """
+        if type(outputfile) is ResponseWriter and type(source) in (io.BufferedReader, io.FileIO):
+            self._send_range(source, outputfile)
+        else:
+            shutil.copyfileobj(source, outputfile)
+
+    def _send_range(self, source: BinaryIO, wfile: ResponseWriter) -> None:
+        """From where ``source`` stands, as much as the head declared, else as much as there is now."""
+        offset = source.tell()
+        declared = wfile.unwritten
+        size = os.fstat(source.fileno()).st_size - offset if declared < 0 else declared
+        wfile.send_file(source.fileno(), offset, size)
+
+
+# 3.13 took file names away from guess_type().
+GUESS = getattr(mimetypes, "guess_file_type", mimetypes.guess_type)

@@ -1,0 +1,281 @@
+"""The loop: one thread, one selector, all connections of one server.
+
+It accepts in batches, asks each connection what is to be done when its socket is ready or its deadline
+has passed, and does it: make a handler, let it answer, close. It never waits but in the selector. What
+a handler class overrides decides how its connections travel:
+
+  driven  the handler attached itself to the connection: handle_one_request() is called each time a
+          whole request head is here, so no slow client is ever waited for
+  own     the handler ran its own handle() on the blocking socket and is done when it returns
+  given   the server class overrides process_request (a thread or a process a connection, a pool):
+          it gets the socket as soon as that is readable, not an octet read, and keeps it
+
+Knows socketserver's server methods, which it calls by name so that every override counts, and no
+handler class. fastserve.server calls run() and stop(); stop() may come from any thread.
+"""
+
+import contextlib
+import errno
+import selectors
+import socket
+import socketserver
+import sys
+import threading
+import time
+from collections import deque
+from typing import Any, Final
+
+from fastserve import limits
+from fastserve._conn import ANSWER, END, OFFER, WAIT, Connection
+from fastserve.serving import tls
+from fastserve.serving.timers import Timers
+
+# accept() failed for want of something that a closing connection gives back.
+EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Loop:
+    """Serves the connections of ``server`` (a bound and listening socketserver.TCPServer)."""
+
+    def __init__(self, server: socketserver.TCPServer) -> None:
+        kind = type(server)
+        self._server = server
+        self._listener: socket.socket = server.socket
+        self._gives_away = kind.process_request is not socketserver.BaseServer.process_request
+        self._acts = kind.service_actions is not socketserver.BaseServer.service_actions
+        self._batch = 1 if kind.get_request is not socketserver.TCPServer.get_request else limits.ACCEPT_BATCH
+        self._selector = selectors.DefaultSelector()
+        self._waker, self._woken = socket.socketpair()
+        self._timers = Timers()
+        self._connections: set[Connection] = set()
+        self._again: deque[Connection] = deque()  # has more pipelined requests than one turn answers
+        self._resume = 0.0  # when accepting goes on; 0 while it does
+        self._stopping = False
+        self._thread: int | None = None
+        self._now = 0.0
+
+    # -- Any thread ------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Make run() return soon."""
+        self._stopping = True
+        with contextlib.suppress(OSError):  # run() has returned, or its waker is full of wake-ups
+            self._waker.send(b"\0")
+
+    def is_mine(self) -> bool:
+        """Whether the calling thread is the one in run()."""
+        return self._thread == threading.get_ident()
+
+    # -- The loop's thread -----------------------------------------------------------------------
+
+    def run(self, poll_interval: float) -> None:
+        """Serve until stop(). ``poll_interval`` is how often, in seconds, service_actions is called."""
+        self._thread = threading.get_ident()
+        timeout = self._listener.gettimeout()
+        self._listener.setblocking(False)
+        tls.defer_handshakes(self._listener)
+        self._woken.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ, self._wake)
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        try:
+            while not self._stopping:
+                self._turn(poll_interval)
+            self._finish()
+        finally:
+            self._shut()
+            with contextlib.suppress(OSError):  # closed while we ran
+                self._listener.settimeout(timeout)
+
+    def _turn(self, poll_interval: float) -> None:
+        events = self._selector.select(self._patience(poll_interval))
+        now = self._now = time.monotonic()
+        for key, _ in events:
+            target = key.data
+            if target.__class__ is Connection:
+                self._act(target, target.ready(now))
+            else:
+                target()
+        for _ in range(len(self._again)):
+            self._act(self._again.popleft(), ANSWER)
+        for late in self._timers.due(now):
+            self._act(late, late.expire(now))  # type: ignore[arg-type, attr-defined]
+        if self._resume and now >= self._resume:
+            self._go_on_accepting()
+        if self._acts:
+            self._server.service_actions()
+
+    def _patience(self, poll_interval: float) -> float | None:
+        """How long the selector may wait, in seconds."""
+        if self._again:
+            return 0
+        now = time.monotonic()
+        waits = [self._timers.patience(now)]
+        if self._acts:
+            waits.append(poll_interval)
+        if self._resume:
+            waits.append(max(self._resume - now, 0))
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(4096)
+
+    # -- Accepting -------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        for _ in range(self._batch):
+            try:
+                sock, address = self._server.get_request()
+            except OSError as error:
+                if error.errno in EXHAUSTED:
+                    self._pause_accepting(error)
+                return
+            self._welcome(sock, address)
+
+    def _welcome(self, sock: Any, address: Any) -> None:
+        try:
+            welcome = self._server.verify_request(sock, address)
+        except Exception:
+            self._server.handle_error(sock, address)
+            welcome = False
+        if not welcome:
+            self._server.shutdown_request(sock)
+            return
+        conn = Connection(sock, address, self._now, tls.is_secure(sock))
+        self._connections.add(conn)
+        self._settle(conn)
+
+    def _pause_accepting(self, error: OSError) -> None:
+        """Out of descriptors: the clients wait in the backlog until a connection closes."""
+        sys.stderr.write(f"fastserve: accepting pauses: {error.strerror}\n")
+        self._selector.unregister(self._listener)
+        self._resume = self._now + limits.ACCEPT_PAUSE
+
+    def _go_on_accepting(self) -> None:
+        self._resume = 0.0
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    # -- One connection --------------------------------------------------------------------------
+
+    def _act(self, conn: Connection, action: int) -> None:
+        """Do what is to be done until the connection waits."""
+        requests = limits.PIPELINE_BATCH
+        while action != WAIT:
+            if action == ANSWER:
+                if not requests:
+                    self._again.append(conn)
+                    return
+                requests -= 1
+                action = self._answer(conn)
+            elif action == OFFER:
+                action = self._offer(conn)
+            else:
+                self._close(conn)
+                return
+        if conn.restless:
+            self._settle(conn)
+
+    def _settle(self, conn: Connection) -> None:
+        """Tell the selector and the timers what the connection waits for."""
+        if conn.interest != conn.registered:
+            if conn.registered:
+                self._selector.modify(conn.fd, conn.interest, conn)
+            else:
+                self._selector.register(conn.fd, conn.interest, conn)
+            conn.registered = conn.interest
+        self._timers.watch(conn)
+
+    def _answer(self, conn: Connection) -> int:
+        handler = conn.handler
+        try:
+            handler.handle_one_request()
+            close = handler.close_connection
+        except Exception:
+            self._report(conn)
+            close = True
+        if close:
+            self._finish_handler(conn)
+        return conn.answered(close, self._now)
+
+    def _offer(self, conn: Connection) -> int:
+        if self._gives_away:
+            self._give_away(conn)
+            return WAIT
+        conn.offer()
+        try:
+            self._server.finish_request(conn.sock, conn.client_address)
+        except Exception:
+            self._report(conn)
+            conn.withdraw()
+            return END
+        return conn.begin(self._now) if conn.withdraw() else END
+
+    def _give_away(self, conn: Connection) -> None:
+        """As socketserver does it; from here on the socket is the server class's own."""
+        sock, address = conn.sock, conn.client_address
+        self._drop(conn)
+        if tls.is_secure(sock):
+            sock.settimeout(None)
+        try:
+            self._server.process_request(sock, address)
+        except Exception:
+            self._server.handle_error(sock, address)
+            self._server.shutdown_request(sock)
+        except BaseException:
+            self._server.shutdown_request(sock)
+            raise
+
+    def _report(self, conn: Connection) -> None:
+        """Tell of an exception out of a handler; a client that went away is none."""
+        if not (isinstance(sys.exc_info()[1], ConnectionError) and conn.is_broken()):
+            self._server.handle_error(conn.sock, conn.client_address)
+
+    def _finish_handler(self, conn: Connection) -> None:
+        handler, conn.handler = conn.handler, None
+        try:
+            handler.finish()
+        except Exception:
+            self._report(conn)
+
+    def _close(self, conn: Connection) -> None:
+        if conn.handler is not None:
+            self._finish_handler(conn)
+        self._drop(conn)
+        self._server.shutdown_request(conn.sock)
+        if self._resume:
+            self._go_on_accepting()
+
+    def _drop(self, conn: Connection) -> None:
+        """Forget the connection; its socket stays open."""
+        if conn.registered:
+            self._selector.unregister(conn.fd)
+            conn.registered = 0
+        self._timers.forget(conn)
+        self._connections.discard(conn)
+        conn.closed()
+
+    # -- The end ---------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        """Let the answers that are leaving leave, for a while, and end everything else."""
+        if not self._resume:
+            self._selector.unregister(self._listener)
+        self._resume = 0.0
+        deadline = time.monotonic() + limits.SHUTDOWN_GRACE
+        while self._connections and self._now < deadline:
+            for conn in [conn for conn in self._connections if not conn.sending]:
+                self._close(conn)
+            for key, _ in self._selector.select(0.1) if self._connections else ():
+                if key.data.__class__ is Connection:
+                    self._act(key.data, key.data.ready(self._now))
+            self._now = time.monotonic()
+
+    def _shut(self) -> None:
+        """Give back all there is, also when an exception ends the loop."""
+        try:
+            for conn in list(self._connections):
+                self._close(conn)
+        finally:
+            self._selector.close()
+            self._waker.close()
+            self._woken.close()

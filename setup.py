@@ -2,7 +2,7 @@
 
 Everything declarative stands in pyproject.toml. Environment switches (any non-empty value):
 
-FASTSERVE_DEBUG     bounds and None checks, assertions, -O0, compiler warnings are errors
+FASTSERVE_DEBUG     bounds and None checks, assertions, -O0, warnings of both compilers are errors
 FASTSERVE_SANITIZE  the debug build under AddressSanitizer and UndefinedBehaviorSanitizer
 """
 
@@ -45,7 +45,7 @@ if SANITIZE:
     compile_args += SANITIZERS
     link_args += SANITIZERS
 
-Cython.Compiler.Options.warning_errors = True
+Cython.Compiler.Options.warning_errors = DEBUG
 
 setup(
     ext_modules=cythonize(
@@ -59,7 +59,9 @@ setup(
             )
             for name in MODULES
         ],
-        build_dir=f"build/cython-{KIND}",
+        build_dir=f"build/{KIND}/cython",
         compiler_directives=DIRECTIVES,
     ),
+    # A folder for each kind, so that no object file of one is ever taken for that of another.
+    options={"build": {"build_base": f"build/{KIND}"}},
 )

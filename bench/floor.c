@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@ static size_t answer_size;
 static void make_answer(size_t body_size)
 {
     answer = malloc(MAX_HEAD + body_size);
-    answer_size = snprintf(answer, MAX_HEAD, "HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+    answer_size = snprintf(answer, MAX_HEAD,
+                           "HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
                            "Content-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", body_size);
     memset(answer + answer_size, 'x', body_size);
     answer_size += body_size;
@@ -49,7 +51,7 @@ static int send_answer(int fd)
         ssize_t n = send(fd, answer + sent, answer_size - sent, MSG_NOSIGNAL);
         if (n > 0)
             sent += n;
-        else if (poll(&(struct pollfd){fd, POLLOUT, 0}, 1, PATIENCE_MS) != 1 || n == 0)
+        else if (errno != EAGAIN || poll(&(struct pollfd){fd, POLLOUT, 0}, 1, PATIENCE_MS) != 1)
             return 0;
     }
     return 1;

@@ -11,6 +11,9 @@ cdef extern from *:
     """
     #include <stdint.h>
     #include <string.h>
+    #ifdef __SSE2__
+    #include <emmintrin.h>
+    #endif
 
     #ifdef FASTSERVE_DEBUG
     #include <stdio.h>
@@ -48,10 +51,21 @@ cdef extern from *:
     };
 
     /* The first octet in [at, end) that a field value may not hold, HTAB counted among those; or end.
-       Eight octets a step: subtracting 0x20 borrows into the top bit of those below it. A borrow can
-       only disturb octets above the first hit, so the lowest flag is always true. */
+       Sixteen octets a step where the CPU has SSE2, which is every x86-64; then eight: subtracting 0x20
+       borrows into the top bit of those below it. A borrow can only disturb octets above the first hit,
+       so the lowest flag is always true. */
     static inline const uint8_t *fs_find_control(const uint8_t *at, const uint8_t *end)
     {
+    #ifdef __SSE2__
+        while (end - at >= 16) {
+            const __m128i octets = _mm_loadu_si128((const __m128i *)at);
+            const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(octets, _mm_set1_epi8(0x1f)), octets);
+            const __m128i flags = _mm_or_si128(low, _mm_cmpeq_epi8(octets, _mm_set1_epi8(0x7f)));
+            const int found = _mm_movemask_epi8(flags);
+            if (found) return at + __builtin_ctz((unsigned)found);
+            at += 16;
+        }
+    #endif
     #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
         const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
         while (end - at >= 8) {
@@ -66,6 +80,17 @@ cdef extern from *:
         while (at < end && *at >= 0x20 && *at != 0x7f) at++;
         return at;
     }
+
+    static inline int fs_is_ascii(const uint8_t *at, size_t length)
+    {
+        uint64_t seen = 0, octets;
+        for (; length >= 8; at += 8, length -= 8) {
+            memcpy(&octets, at, 8);
+            seen |= octets;
+        }
+        while (length--) seen |= (uint64_t)*at++ << 56;
+        return !(seen & 0x8080808080808080u);
+    }
     """
     enum: TOKEN
     enum: FIELD
@@ -75,6 +100,7 @@ cdef extern from *:
     enum: HOST
     const uint8_t fs_classes[256]
     const uint8_t *fs_find_control(const uint8_t *at, const uint8_t *end) noexcept nogil
+    bint fs_is_ascii(const uint8_t *at, size_t length) noexcept nogil
     void fs_check(bint held, const char *what) noexcept nogil
 
 
@@ -105,9 +131,16 @@ cdef inline void step(Cursor *c) noexcept nogil:
 
 cdef inline bint skip_class(Cursor *c, int classes) noexcept nogil:
     """Pass every octet of the classes; True where another octet stands next."""
-    while c.pos < c.end and fs_classes[c.base[c.pos]] & classes:
-        c.pos += 1
-    return c.pos < c.end
+    # Local copies: an octet may alias anything, so the compiler would read the cursor anew each time.
+    cdef const uint8_t *base = c.base
+    cdef Py_ssize_t pos = c.pos, end = c.end
+    while end - pos >= 4 and (fs_classes[base[pos]] & fs_classes[base[pos + 1]]
+                              & fs_classes[base[pos + 2]] & fs_classes[base[pos + 3]] & classes):
+        pos += 4
+    while pos < end and fs_classes[base[pos]] & classes:
+        pos += 1
+    c.pos = pos
+    return pos < end
 
 
 cdef inline bint skip_blanks(Cursor *c) noexcept nogil:

@@ -58,7 +58,7 @@ cdef struct HeadSpans:
     Span version
     uint8_t major
     uint8_t minor
-    Field *fields           # owned by whoever holds the struct
+    Field *fields           # owned by whoever holds the struct, unless they lie within it
     uint32_t count
     uint32_t room
 
@@ -107,10 +107,15 @@ cdef class RequestParser:
     cdef int _conclude(self) noexcept
 
 
+cdef enum:
+    FEW_FIELDS = 16         # a head with no more needs no memory of its own for them
+
+
 cdef class RequestHead:
     cdef readonly int rejection     # RejectionCode; NONE for a good head
     cdef readonly bytes raw         # the head as received, empty lines before it left out
     cdef HeadSpans spans            # offsets into `raw`
+    cdef Field[FEW_FIELDS] few
     cdef Framing framing
 
     cdef object _text(self, Span span)

@@ -15,6 +15,8 @@ It knows no socket, no clock, no handler. _stream and handlers.base call it.
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.ref cimport Py_INCREF
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport INT64_MAX
 from libc.stdlib cimport free, realloc
@@ -22,13 +24,16 @@ from libc.string cimport memchr, memcmp, memcpy, memset
 
 from fastserve._ascii cimport (
     DIGIT, FIELD, HEX, HOST, TARGET, TOKEN,
-    has_more, is_a, lower, peek, same_nocase, skip_blanks, skip_class, skip_value, step,
+    fs_is_ascii, has_more, is_a, lower, peek, same_nocase, skip_blanks, skip_class, skip_value, step,
 )
 
 from fastserve import limits
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+    object PyUnicode_New(Py_ssize_t length, Py_UCS4 largest)
+    void *PyUnicode_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
 # The parts of a head, in the order in which they are passed.
 cdef enum Phase:
@@ -58,6 +63,8 @@ cdef enum TransferCodings:
 
 cdef enum:
     FIRST_ROOM = 16     # fields; grows twofold
+    # The lengths of the field names that _note looks for, a bit each.
+    NOTED_LENGTHS = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 14 | 1 << 17
 
 cdef Py_ssize_t MAX_EMPTY_LINES = limits.MAX_EMPTY_LINES
 cdef Py_ssize_t MAX_CHUNK_LINE = limits.MAX_CHUNK_LINE
@@ -72,20 +79,28 @@ cdef enum:
 cdef list shared_names = [None] * SHARED_NAMES
 
 
+cdef object latin1_text(const uint8_t *at, Py_ssize_t length):
+    """The str of octets, each one character. Almost all are ASCII, which need not be measured first."""
+    cdef object text
+    if length < 2 or not fs_is_ascii(at, length):
+        return PyUnicode_DecodeLatin1(<const char *>at, length, NULL)
+    text = PyUnicode_New(length, 127)
+    # SAFETY: the str is new, nobody else has it, and it holds `length` octets.
+    memcpy(PyUnicode_DATA(text), at, length)
+    return text
+
+
 cdef object shared_text(const uint8_t *at, Py_ssize_t length):
     """The str of a method or field name: few exist, so the last one of each hash is kept."""
     if length == 0 or length > 32:
-        return PyUnicode_DecodeLatin1(<const char *>at, length, NULL)
+        return latin1_text(at, length)
     cdef size_t slot = (at[0] * 7 + at[length >> 1] * 31 + at[length - 1] * 131 + length * 17) % SHARED_NAMES
     cdef object text = shared_names[slot]
-    cdef Py_ssize_t size
-    cdef const char *known
-    if text is not None:
-        # SAFETY: a TOKEN is ASCII, so its UTF-8 form is the object's own storage and one octet a character.
-        known = PyUnicode_AsUTF8AndSize(text, &size)
-        if size == length and memcmp(known, at, length) == 0:
-            return text
-    text = PyUnicode_DecodeLatin1(<const char *>at, length, NULL)
+    # SAFETY: a TOKEN is ASCII, so its str holds one octet a character.
+    if (text is not None and PyUnicode_GET_LENGTH(text) == length
+            and memcmp(PyUnicode_DATA(text), at, length) == 0):
+        return text
+    text = latin1_text(at, length)
     shared_names[slot] = text
     return text
 
@@ -179,7 +194,12 @@ cdef class RequestParser:
         head.framing = self.framing
         head.raw = PyBytes_FromStringAndSize(<const char *>data + self.head_start, self.pos - self.head_start)
         head.spans = self.spans
-        self.spans.fields = NULL
+        if self.spans.count <= FEW_FIELDS:
+            head.spans.fields = head.few
+            if self.spans.count:
+                memcpy(head.few, self.spans.fields, self.spans.count * sizeof(Field))
+        else:
+            self.spans.fields = NULL
         self.clear()
         return head
 
@@ -201,9 +221,12 @@ cdef class RequestParser:
     # -- The walk ------------------------------------------------------------------------------
 
     cdef int _scan(self, Cursor *c) noexcept:
+        """Go on in the part where the octets ran out. A field line is walked by tail calls: it is most of a head."""
         cdef int answer = NEXT
         while answer == NEXT:
-            if self.phase == FIELD_NAME:
+            if self.phase == FIELD_START:
+                answer = self._field_start(c)
+            elif self.phase == FIELD_NAME:
                 answer = self._field_name(c)
             elif self.phase == FIELD_BLANKS:
                 answer = self._field_blanks(c)
@@ -211,8 +234,6 @@ cdef class RequestParser:
                 answer = self._field_value(c)
             elif self.phase == FIELD_END:
                 answer = self._field_end(c)
-            elif self.phase == FIELD_START:
-                answer = self._field_start(c)
             elif self.phase == EMPTY_LINES:
                 answer = self._skip_empty_lines(c)
             elif self.phase == METHOD:
@@ -326,7 +347,7 @@ cdef class RequestParser:
             return -TOO_MANY_HEADERS
         self.mark = c.pos
         self.phase = FIELD_NAME
-        return NEXT
+        return self._field_name(c)
 
     cdef int _field_name(self, Cursor *c) noexcept:
         if not skip_class(c, TOKEN):
@@ -338,14 +359,14 @@ cdef class RequestParser:
         self._close_span(&self.spans.fields[self.spans.count].name, c.pos)
         step(c)
         self.phase = FIELD_BLANKS
-        return NEXT
+        return self._field_blanks(c)
 
     cdef int _field_blanks(self, Cursor *c) noexcept:
         if not skip_blanks(c):
             return MORE
         self.mark = c.pos
         self.phase = FIELD_VALUE
-        return NEXT
+        return self._field_value(c)
 
     cdef int _field_value(self, Cursor *c) noexcept:
         if not skip_value(c):
@@ -354,7 +375,7 @@ cdef class RequestParser:
             return -BAD_LINE_END if peek(c) == c'\n' or peek(c) == 0 else -BAD_HEADER_VALUE
         step(c)
         self.phase = FIELD_END
-        return NEXT
+        return self._field_end(c)
 
     cdef int _field_end(self, Cursor *c) noexcept:
         if not has_more(c):
@@ -429,6 +450,8 @@ cdef class RequestParser:
         cdef const uint8_t *name = base + field.name.start
         cdef const uint8_t *value = base + field.value.start
         cdef Py_ssize_t length = field.value.length
+        if field.name.length >= 32 or not NOTED_LENGTHS & (<uint32_t>1 << field.name.length):
+            return
         if field.name.length == 4 and same_nocase(name, b"host", 4):
             self.hosts += 1
             self.host_is_bad |= not is_host(value, length)
@@ -554,11 +577,12 @@ cdef class RequestHead:
         self.spans.fields = NULL
 
     def __dealloc__(self):
-        free(self.spans.fields)
+        if self.spans.fields != self.few:
+            free(self.spans.fields)
 
     cdef object _text(self, Span span):
         # SAFETY: the parser measured every span within the octets that `raw` was copied from.
-        return PyUnicode_DecodeLatin1(PyBytes_AS_STRING(self.raw) + span.start, span.length, NULL)
+        return latin1_text(<const uint8_t *>PyBytes_AS_STRING(self.raw) + span.start, span.length)
 
     cdef Py_ssize_t _find(self, const char *name, Py_ssize_t length, Py_ssize_t start) noexcept:
         """The index of the next field of that name (in lower case) from `start` on, or -1."""
@@ -608,11 +632,15 @@ cdef class RequestHead:
         """Return the header fields as a list of (name, value), in order, all of them."""
         cdef const uint8_t *base = <const uint8_t *>PyBytes_AS_STRING(self.raw)
         cdef Field *field
-        cdef uint32_t i
-        cdef list pairs = []
+        cdef Py_ssize_t i
+        cdef object pair
+        cdef list pairs = PyList_New(self.spans.count)
         for i in range(self.spans.count):
             field = &self.spans.fields[i]
-            pairs.append((shared_text(base + field.name.start, field.name.length), self._text(field.value)))
+            pair = shared_text(base + field.name.start, field.name.length), self._text(field.value)
+            # SAFETY: the list was made with room for every field; it steals the reference.
+            Py_INCREF(pair)
+            PyList_SET_ITEM(pairs, i, pair)
         return pairs
 
     def get(self, str name not None, default=None):

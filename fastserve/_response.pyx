@@ -230,27 +230,31 @@ cdef int64_t declared_length(const uint8_t *value, Py_ssize_t length) noexcept:
 cdef const char *DAYS = "ThuFriSatSunMonTueWed"
 cdef const char *MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
-cdef int64_t last_second = -1
-cdef object last_date = None
+# The dates of the last seconds asked for: now, and the times of the files being served.
+cdef enum:
+    KEPT_DATES = 64         # a power of two
+
+cdef int64_t[KEPT_DATES] kept_seconds
+cdef list kept_dates = [None] * KEPT_DATES
 
 
 def http_date(double timestamp):
     """Return an IMF-fixdate (RFC 9110 5.6.7) such as 'Sun, 06 Nov 1994 08:49:37 GMT'.
 
-    ``timestamp`` is in seconds since the epoch, fractions dropped. The last second asked for is kept,
-    so the Date field costs nothing but the first time in each. Raises ValueError outside the years
+    ``timestamp`` is in seconds since the epoch, fractions dropped. The last ones are kept, so the
+    Date field costs nothing but the first time in each second. Raises ValueError outside the years
     1 to 9999.
     """
-    global last_second, last_date
     # Half a microsecond up, as datetime rounds: a time held in a double can be just below its second.
     cdef double seconds = floor(timestamp + 5e-7)
     if not -62135596800.0 <= seconds < 253402300800.0:
         raise ValueError(f"timestamp out of range: {timestamp}")
     cdef int64_t second = <int64_t>seconds
-    if second != last_second or last_date is None:
-        last_date = format_date(second)
-        last_second = second
-    return last_date
+    cdef Py_ssize_t slot = <Py_ssize_t>(second & (KEPT_DATES - 1))
+    if kept_seconds[slot] != second or kept_dates[slot] is None:
+        kept_dates[slot] = format_date(second)
+        kept_seconds[slot] = second
+    return kept_dates[slot]
 
 
 cdef object format_date(int64_t second):

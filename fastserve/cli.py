@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import io
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from fastserve.server import HTTPServer, HTTPSServer, SimpleHTTPRequestHandler, 
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from _typeshed import StrPath
 
@@ -168,8 +170,8 @@ class _KeyPassword:
 
 def _get_best_family(*address: Any) -> tuple[int, Any]:
     """Return the address family and socket address that the system puts first for host and port."""
-    found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, _, _, _, sockaddr = found[0]
+    wanted: dict[str, Any] = {"type": socket.SOCK_STREAM, "flags": socket.AI_PASSIVE}
+    family, _, _, _, sockaddr = socket.getaddrinfo(*address, **wanted)[0]
     return family, sockaddr
 
 
@@ -183,7 +185,7 @@ def _address(bind: str | None, port: int) -> tuple[int, Any]:
         raise Refusal(f"{what}; give --bind one of this machine") from exc
 
 
-def _handler(options: argparse.Namespace) -> functools.partial[SimpleHTTPRequestHandler]:
+def _handler(options: argparse.Namespace) -> Callable[..., SimpleHTTPRequestHandler]:
     class Handler(SimpleHTTPRequestHandler):
         protocol_version = options.protocol
         default_content_type = options.content_type
@@ -194,7 +196,7 @@ def _handler(options: argparse.Namespace) -> functools.partial[SimpleHTTPRequest
 def _server(options: argparse.Namespace) -> socketserver.TCPServer:
     family, address = _address(options.bind, options.port)
     bases: tuple[type, ...] = (_DualStack, HTTPSServer if options.tls_cert else HTTPServer)
-    server_class = type("Server", bases, {"address_family": family})
+    server_class: Callable[..., socketserver.TCPServer] = type("Server", bases, {"address_family": family})
     password = _KeyPassword(options.tls_password_file)
     tls: dict[str, Any] = {}
     if options.tls_cert:
@@ -262,8 +264,27 @@ def _say(line: str) -> None:
 def _complain(message: str) -> None:
     """Write one line, whatever the words of the command line had in them."""
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
-    with contextlib.suppress(OSError):
-        print(f"fastserve: error: {line}", file=sys.stderr, flush=True)
+    print(f"fastserve: error: {line}", file=sys.stderr, flush=True)
+
+
+class _Log(io.FileIO):
+    """stderr of a process that lives longer than the reader of its log: what nobody takes is lost."""
+
+    def write(self, data: Any) -> int:
+        try:
+            written = super().write(data)
+        except OSError:
+            written = None
+        return len(data) if written is None else written
+
+
+def _open_log() -> None:
+    own = sys.__stderr__
+    if sys.stderr is None:  # started with a closed stderr
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (open as long as the process)
+    elif own is not None and sys.stderr is own:  # not what a program that calls main() put there
+        file = io.BufferedWriter(_Log(own.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(file, own.encoding, own.errors, line_buffering=True)
 
 
 def _announce(httpd: socketserver.TCPServer, scheme: str) -> None:
@@ -293,8 +314,7 @@ def main(argv: list[str] | None = None) -> int:
 
     It takes the process as its own: it sets signal handlers, so it runs in the main thread.
     """
-    if sys.stderr is None:  # started with a closed stderr; the log needs a place to go
-        sys.stderr = open(os.devnull, "w")
+    _open_log()
     _catch_signals()
     try:
         options = _options(argv)

@@ -48,7 +48,7 @@ class RequestHeaders(http.client.HTTPMessage):
     def __contains__(self, name: object) -> bool:
         head = self.__dict__.get("_head")
         if head is None or not isinstance(name, str):
-            return super().__contains__(name)  # type: ignore[arg-type]
+            return super().__contains__(name)  # type: ignore[operator]
         return head.get(name) is not None
 
     def get_all(self, name: str, failobj: Any = None) -> Any:

@@ -8,6 +8,7 @@ Knows BaseHTTPRequestHandler and the writer's send_file(). fastserve.server re-e
 
 import datetime
 import email.utils
+import functools
 import html
 import io
 import mimetypes
@@ -19,15 +20,23 @@ import sys
 import urllib.parse
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any, BinaryIO
+from types import ModuleType
+from typing import Any, BinaryIO, Final
 
 from fastserve._stream import ResponseWriter
 from fastserve.handlers.base import BaseHTTPRequestHandler
 
 
-def open_file(path: str, flags: int) -> int:
-    """An opener for open(): a FIFO without a writer must not hold the server."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+# 3.13 took file names away from guess_type().
+GUESS_FILE_TYPE: Final = getattr(mimetypes, "guess_file_type", mimetypes.guess_type)
+
+# A FIFO without a writer must not hold the server.
+OPEN_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+# What depends on nothing but its arguments is worked out once; a longer path is not worth the memory.
+KEPT_PATHS: Final = 1024
+KEPT_LENGTH: Final = 256
 
 
 def unquote_path(path: str) -> str:
@@ -36,6 +45,26 @@ def unquote_path(path: str) -> str:
         return urllib.parse.unquote(path, errors="surrogatepass")
     except UnicodeDecodeError:
         return urllib.parse.unquote(path)
+
+
+def resolve(directory: str, path: str, os_path: ModuleType) -> str:
+    """Return the file name for a request path below ``directory``; ``os_path`` is os.path."""
+    if not path.startswith("/") and path[:8].lower().startswith(("http://", "https://")):
+        path = "/" + path.split("://", 1)[1].partition("/")[2]
+    path = unquote_path(path.partition("?")[0].partition("#")[0])
+    parts = [part for part in posixpath.normpath(path).split("/") if part not in ("", os.curdir, os.pardir)]
+    # What the platform takes for a path of its own (C:, a\\b) is no component.
+    name = os_path.join(directory, *(part for part in parts if not os_path.dirname(part)))
+    return f"{name}/" if path.rstrip().endswith("/") else f"{name}"
+
+
+resolve_known = functools.lru_cache(KEPT_PATHS)(resolve)
+
+
+@functools.lru_cache(KEPT_PATHS)
+def split_extension(name: str) -> str:
+    """Return the extension of a file name, with its dot, or ''."""
+    return posixpath.splitext(name)[1]
 
 
 class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
@@ -90,9 +119,19 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         the answer is complete already.
         """
         path = self.translate_path(self.path)
-        if os.path.isdir(path):
-            return self._send_directory(path)
-        return self._send_file(path)
+        try:
+            fd = os.open(path, OPEN_FLAGS)
+        except (OSError, ValueError):  # ValueError: a NUL in the name
+            # A directory that may be searched but not read can still have an index page.
+            return self._send_directory(path) if os.path.isdir(path) else self._not_found()
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode) and not path.endswith("/"):
+            return self._send_file(path, io.BufferedReader(io.FileIO(fd)), status)
+        os.close(fd)
+        return self._send_directory(path) if stat.S_ISDIR(status.st_mode) else self._not_found()
+
+    def _not_found(self) -> None:
+        self.send_error(HTTPStatus.NOT_FOUND, "File not found")
 
     def _send_directory(self, path: str) -> Any:
         """A redirect to the name with a slash, an index page, or a listing."""
@@ -103,7 +142,8 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         for page in self.index_pages:
             index = os.path.join(path, page)
             if os.path.isfile(index):
-                return self._send_file(index)
+                file = open(index, "rb")
+                return self._send_file(index, file, os.fstat(file.fileno()))
         return self.list_directory(path)
 
     def _redirect(self, parts: urllib.parse.SplitResult) -> None:
@@ -117,14 +157,9 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _send_file(self, path: str) -> BinaryIO | None:
-        """The head of a file's answer. A name with a slash behind it is no file's."""
-        file = None if path.endswith("/") else self._open(path)
-        if file is None:
-            self.send_error(HTTPStatus.NOT_FOUND, "File not found")
-            return None
+    def _send_file(self, path: str, file: BinaryIO, status: os.stat_result) -> BinaryIO | None:
+        """Send the head for an open file, which is closed where no body follows."""
         try:
-            status = os.fstat(file.fileno())
             if self._is_unmodified(status.st_mtime):
                 self.send_response(HTTPStatus.NOT_MODIFIED)
                 self.end_headers()
@@ -140,17 +175,6 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
             file.close()
             raise
         return file
-
-    def _open(self, path: str) -> BinaryIO | None:
-        """Open a regular file; None where there is none that may be read."""
-        try:
-            file = open(path, "rb", opener=open_file)  # noqa: SIM115  (the caller closes it)
-        except (OSError, ValueError):  # ValueError: a NUL in the name
-            return None
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return file
-        file.close()
-        return None
 
     def _is_unmodified(self, mtime: float) -> bool:
         """Whether If-Modified-Since spares us the file (RFC 9110 13.1.3)."""
@@ -226,25 +250,22 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         The query is dropped, and of an absolute-form target (RFC 9112 3.2.2) the host. Components that
         would lead elsewhere are ignored. A slash at the end is kept.
         """
-        if not path.startswith("/") and path[:8].lower().startswith(("http://", "https://")):
-            path = "/" + path.split("://", 1)[1].partition("/")[2]
-        path = unquote_path(path.partition("?")[0].partition("#")[0])
-        name = self.directory
-        for part in posixpath.normpath(path).split("/"):
-            # What the platform takes for a path of its own (C:, a\b) is no component.
-            if part and part not in (os.curdir, os.pardir) and not os.path.dirname(part):
-                name = os.path.join(name, part)
-        return name + "/" if path.rstrip().endswith("/") else name
+        find = resolve_known if len(path) <= KEPT_LENGTH else resolve
+        return find(self.directory, path, os.path)
 
     def guess_type(self, path: str | os.PathLike[str]) -> str:
         """Return the content type for a file name, by ``extensions_map`` and then the system's tables."""
         path = os.fspath(path)
-        _, extension = posixpath.splitext(path)
+        extension = split_extension(path[-KEPT_LENGTH:])
         for key in (extension, extension.lower()):
             if key in self.extensions_map:
                 return self.extensions_map[key]
-        guess, _ = GUESS(path)
-        return guess or self.default_content_type
+        if not mimetypes.inited:
+            mimetypes.init()
+        if extension in mimetypes.suffix_map or extension in mimetypes.encodings_map:
+            return GUESS_FILE_TYPE(path)[0] or self.default_content_type  # such as .tgz, .svg.br
+        types = mimetypes.types_map
+        return types.get(extension) or types.get(extension.lower()) or self.default_content_type
 
     # -- Bytes -----------------------------------------------------------------------------------
 
@@ -265,6 +286,3 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         size = os.fstat(source.fileno()).st_size - offset if declared < 0 else declared
         wfile.send_file(source.fileno(), offset, size)
 
-
-# 3.13 took file names away from guess_type().
-GUESS = getattr(mimetypes, "guess_file_type", mimetypes.guess_type)

@@ -50,4 +50,4 @@ def is_secure(sock: object) -> bool:
 def defer_handshakes(listener: socket.socket) -> None:
     """Make accept() on a wrapped listening socket return before the handshake, so that nobody can block it."""
     if ssl is not None and isinstance(listener, ssl.SSLSocket):
-        listener.do_handshake_on_connect = False
+        listener.do_handshake_on_connect = False  # type: ignore[attr-defined]

@@ -1,0 +1,83 @@
+"""Processes: start one on a chosen core, what it and its children have used, and its end. Linux only.
+
+A contestant leads a session of its own, so "its processes" are those of its session, however they were
+forked, and a Ctrl-C at the terminal reaches run.py alone. Knows no server. Called by the rest of bench/.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+GRACE = 3  # seconds between the polite signal and the other one
+
+
+class BenchError(Exception):
+    """Something the person at the terminal should read; no traceback."""
+
+
+@contextmanager
+def pinned(core: int) -> Iterator[None]:
+    """What is started inside runs on `core` from its first instruction: affinity is inherited."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def start(argv: list[str], env: Mapping[str, str], log: Path, core: int) -> subprocess.Popen[bytes]:
+    with pinned(core), log.open("wb") as output:
+        return subprocess.Popen(argv, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=output,
+                                stderr=output, start_new_session=True)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a session: its leader politely, as it may have children to end; then whatever is left of it."""
+    process.terminate()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:  # also when a second Ctrl-C cuts the wait short
+        for stat in _session(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(int(stat[0]), signal.SIGKILL)
+        process.wait()
+
+
+def cpu_seconds(leader: int) -> float:
+    """User and system time of a session so far, of children already gone as well."""
+    return sum(int(ticks) for stat in _session(leader) for ticks in stat[13:17]) * TICK
+
+
+def resident_bytes(leader: int) -> int:
+    return sum(int(stat[23]) for stat in _session(leader)) * PAGE
+
+
+def _session(leader: int) -> Iterator[list[str]]:
+    """The fields of proc(5)'s stat, counted from 0, of every process of a session."""
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = entry.read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we were reading
+        pid, _, rest = text.partition(" (")
+        name, _, numbers = rest.rpartition(") ")
+        stat = [pid, name, *numbers.split()]
+        if int(stat[5]) == leader:
+            yield stat
+
+
+def first_line(argv: list[str], env: Mapping[str, str] | None = None) -> str:
+    """The first line a program says, which for `--version` is what it is."""
+    run = subprocess.run(argv, env={**os.environ, **(env or {})}, check=False, text=True, timeout=10,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return run.stdout.partition("\n")[0].strip()

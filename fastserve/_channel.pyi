@@ -1,0 +1,11 @@
+# What Python sees of the compiled channel: that there is one. tests/test_imports.py holds names to it.
+
+import socket
+from typing import final
+
+@final
+class Piece: ...
+
+@final
+class Channel:
+    def __new__(cls, sock: socket.socket) -> Channel: ...

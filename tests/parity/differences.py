@@ -1,0 +1,275 @@
+"""Every intended difference from http.server, with its reason. What is not in this table is a bug.
+
+The README has the same rows, by their titles (test_differences.py sees to it). A parity case that differs
+names the key of its row (test_table.py), and so does every test of CPython's own suite that fails
+(test_cpython_suite.py). Knows nothing of fastserve's code.
+"""
+
+from typing import Final, NamedTuple
+
+
+class Difference(NamedTuple):
+    """What http.server does, what fastserve does instead, and why.
+
+    ``tests`` are the ones of CPython's own test.test_httpservers that fail for this reason, by id, each with
+    what it asks for.
+    """
+
+    title: str
+    http_server: str
+    fastserve: str
+    reason: str
+    tests: tuple[str, ...] = ()
+
+
+DIFFERENCES: Final = {
+    # -- Requests that are refused -------------------------------------------------------------
+    "malformed": Difference(
+        title="Malformed requests get 400",
+        http_server="splits a request line at any white space and takes bare LF for a line end; a header line "
+        "without a colon, with a space before it or with a bad name hides all later ones; NUL, bare "
+        "CR and control characters pass",
+        fastserve="answers 400 and closes before any handler runs: exactly one space between method, target and "
+        "version, CRLF alone ends a line, a header line is name:value",
+        reason="what two parsers read differently is what request smuggling lives on (RFC 9112 2.2, 3, 5.1)",
+        tests=(
+            # "HTTP/1.1" followed by a bare LF.
+            "BaseHTTPServerTestCase.test_request_line_trimming",
+        ),
+    ),
+    "framing": Difference(
+        title="Ambiguous body lengths are refused",
+        http_server="hands any Content-Length and Transfer-Encoding to the handler",
+        fastserve="answers 400 to a length that is not digits only, to lengths that differ, to length with "
+        "transfer-encoding, to chunked that is not last, and 501 to any other coding",
+        reason="the end of the body must not be a matter of opinion (RFC 9112 6.1, 6.3)",
+    ),
+    "host": Difference(
+        title="Host is checked",
+        http_server="does not look at Host",
+        fastserve="answers 400 to an HTTP/1.1 request without Host, to several Hosts and to one that is no host",
+        reason="RFC 9112 3.2 requires it",
+    ),
+    "http09": Difference(
+        title="HTTP/0.9 and requests without a version are refused",
+        http_server="answers GET without a version with a bare body, and its own errors without a status line",
+        fastserve="answers 400 or 505 with a status line and headers, whatever was wrong",
+        reason="no client has spoken HTTP/0.9 for decades; a bare body can be made to look like a response "
+        "(RFC 9112 2.3; cpython #139492)",
+        tests=(
+            "BaseHTTPRequestHandlerTestCase.test_http_0_9",
+            # No version at all; the suite sets default_request_version and expects 501.
+            "BaseHTTPServerTestCase.test_version_none_get",
+        ),
+    ),
+    "folding": Difference(
+        title="A folded header line is refused",
+        http_server="keeps the line end and the white space inside the value",
+        fastserve="answers 400",
+        reason="RFC 9112 5.2: a server must reject it or replace the fold",
+    ),
+    "value-blanks": Difference(
+        title="White space after a header value is dropped",
+        http_server="drops it before the value and keeps it behind",
+        fastserve="drops both",
+        reason="it is not part of the value (RFC 9110 5.5)",
+    ),
+    "empty-lines": Difference(
+        title="Empty lines before a request are skipped",
+        http_server="closes the connection without an answer",
+        fastserve="passes over up to eight",
+        reason="RFC 9112 2.2: at least one should be ignored; old clients send one after a body",
+    ),
+    "head-size": Difference(
+        title="A whole request head has a bound",
+        http_server="bounds each line and their number only",
+        fastserve="also answers 431 where the head as a whole passes 256 KiB",
+        reason="the product of the two other bounds is 6.5 MiB for one request",
+    ),
+    # -- Connections ---------------------------------------------------------------------------
+    "connection-tokens": Difference(
+        title="Connection is read as a list",
+        http_server="compares the whole value with close and keep-alive",
+        fastserve="looks for the two among its tokens",
+        reason="RFC 9110 7.6.1: `Connection: close, TE` means close",
+    ),
+    "keep-alive-1.0": Difference(
+        title="HTTP/1.0 clients that ask for keep-alive are told so",
+        http_server="keeps the connection without a word",
+        fastserve="adds `Connection: keep-alive` to the answer",
+        reason="such a client waits for the end of the connection otherwise (RFC 9112 C.2.2)",
+    ),
+    "says-close": Difference(
+        title="An HTTP/1.1 answer that ends the connection says Connection: close",
+        http_server="closes without a word",
+        fastserve="adds the header, unless the handler sent a Connection header itself",
+        reason="RFC 9112 9.6: the client must know not to send another request",
+    ),
+    "no-length": Difference(
+        title="An HTTP/1.1 answer without a length ends the connection",
+        http_server="keeps it open, and the client waits for a body that never ends",
+        fastserve="adds `Connection: close` and closes after the handler has returned",
+        reason="only the end of the connection can end such a body (RFC 9112 6.3)",
+    ),
+    "wrong-length": Difference(
+        title="A response with fewer or more bytes than declared ends the connection",
+        http_server="keeps it open, out of step",
+        fastserve="closes it",
+        reason="what follows would be read as part of the wrong response (RFC 9112 6.3)",
+    ),
+    "unread-body": Difference(
+        title="An unread body never becomes a request",
+        http_server="takes what the handler left unread for the next request",
+        fastserve="passes over up to 1 MiB of it, and closes where there is more or where it is chunked",
+        reason="a body is data of whoever wrote it: request smuggling (RFC 9112 9.3)",
+    ),
+    "rfile-ends": Difference(
+        title="rfile ends where the body ends",
+        http_server="lets rfile.read() wait for the client to close, or take the next request",
+        fastserve="gives b'' at the end of the body; a chunked body is given raw, or decoded where a class "
+        "sets decode_chunked",
+        reason="read() without a count is what people write",
+    ),
+    "deadlines": Difference(
+        title="Slow and idle connections end",
+        http_server="waits for ever unless the handler class sets timeout",
+        fastserve="ends a keep-alive connection after 75 s without a request, answers 408 to a head that takes "
+        "longer than 30 s, and gives up on a client that takes or sends nothing for 60 s; timeout, "
+        "where set, is used instead",
+        reason="a server that is left running must not collect dead connections",
+    ),
+    "idle-clients": Difference(
+        title="Idle connections block nobody",
+        http_server="HTTPServer serves one connection until it ends, also one that sends nothing",
+        fastserve="HTTPServer answers one request at a time, from whichever connection has a whole one",
+        reason="browsers open connections ahead of need; with keep-alive one client would hold the server",
+    ),
+    "disconnects": Difference(
+        title="Disconnects print no traceback",
+        http_server="reports a client that went away through handle_error(), with a traceback",
+        fastserve="ends the connection quietly; every other exception still goes to handle_error()",
+        reason="it is not an error of the server, and any client can fill the log with it",
+    ),
+    # -- Responses -----------------------------------------------------------------------------
+    "server-field": Difference(
+        title="The Server header has no version number of the server",
+        http_server="says BaseHTTP/0.6 or SimpleHTTP/0.6 before Python 3.15",
+        fastserve="says BaseHTTP or SimpleHTTP as 3.15 does, through the same attributes",
+        reason="the number has been the same for decades and says nothing",
+    ),
+    "one-packet": Difference(
+        title="Heads and bodies leave in one packet",
+        http_server="sends them apart, with Nagle's algorithm on: 40 ms late on a kept connection",
+        fastserve="holds a head that declares a body for its first bytes, and sets TCP_NODELAY",
+        reason="cpython #108736",
+    ),
+    "header-injection": Difference(
+        title="send_header() refuses CR, LF and NUL",
+        http_server="sends them",
+        fastserve="raises ValueError, send_response() too",
+        reason="a value that ends its line writes the rest of the response (CWE-113; cpython #142533)",
+    ),
+    "error-reason": Difference(
+        title="send_error() takes any message",
+        http_server="raises UnicodeEncodeError past latin-1, and sends control characters",
+        fastserve="replaces what latin-1 lacks and writes control characters as \\xNN in the status line; the "
+        "page has the message as it is",
+        reason="a file name in an error message must not break the response (cpython #86693)",
+    ),
+    "pages": Difference(
+        title="Error pages and listings have 3.15's structure on every Python",
+        http_server="has HTML 4 until 3.10, HTML 5 from 3.11, a color-scheme style from 3.14",
+        fastserve="has the newest of them",
+        reason="one surface on every Python that is supported",
+    ),
+    "listing-title": Difference(
+        title="The listing title drops query and fragment",
+        http_server="shows them until 3.13",
+        fastserve="shows the path, as newer versions do",
+        reason="they are not part of the directory's name (cpython #133889)",
+        tests=("SimpleHTTPServerTestCase.test_undecodable_parameter",),
+    ),
+    # -- Files ---------------------------------------------------------------------------------
+    "location": Difference(
+        title="Location is one slash and a path of this server",
+        http_server="redirects /\\host/..%2fdir to /\\host/..%2fdir/, which browsers take for another host, and "
+        "repeats the host of an absolute-form target",
+        fastserve="sends the path alone, begun with one slash, a backslash as %5C",
+        reason="open redirect (CVE-2021-28861 and what its fix left open); a path keeps whatever host and scheme "
+        "the client used (RFC 9110 10.2.2)",
+        tests=(
+            # https://pypi.org/dir: the path alone, without the host, in Location.
+            "SimpleHTTPServerTestCase.test_get_dir_redirect_location_domain_injection_bug",
+            # A target without a slash in front: Location has one.
+            "SimpleHTTPServerTestCase.test_path_without_leading_slash",
+        ),
+    ),
+    "encoded-slash": Difference(
+        title="A directory's slash may be percent-encoded",
+        http_server="redirects /dir%2F to /dir%2F/ and that one on and on, until 3.13",
+        fastserve="takes %2F at the end of a path for the slash, as newer versions do",
+        reason="cpython #134098",
+    ),
+    "absolute-form": Difference(
+        title="Absolute-form targets name files",
+        http_server="looks for a directory called http:",
+        fastserve="drops scheme and host; self.path keeps the target as it came",
+        reason="RFC 9112 3.2.2: a server must accept absolute-form",
+    ),
+    "nul-in-path": Difference(
+        title="A NUL in a path is 404",
+        http_server="raises ValueError and closes without an answer",
+        fastserve="answers 404",
+        reason="no file has such a name (cpython #103223)",
+    ),
+    "regular-files": Difference(
+        title="Only regular files are sent",
+        http_server="opens anything, and a FIFO without a writer holds the thread for ever",
+        fastserve="answers 404 for FIFOs, devices and sockets",
+        reason="what is not a regular file has no length",
+    ),
+    "file-changes": Difference(
+        title="A file that grows or shrinks while it is sent never breaks framing",
+        http_server="sends to the end of the file, whatever Content-Length it declared",
+        fastserve="sends what it declared; where the file has become shorter, it closes the connection",
+        reason="the octets past the declared length would be read as the next response",
+    ),
+    "date-zones": Difference(
+        title="If-Modified-Since may name any time zone",
+        http_server="ignores a date that is not in GMT",
+        fastserve="compares the time it names",
+        reason="it is a date; the answer 200 is not wrong, only wasteful",
+    ),
+    "extra-headers": Difference(
+        title="3.15's extra_response_headers and default_content_type on every Python",
+        http_server="has them from 3.15 on, and index_pages from 3.12 on",
+        fastserve="has them on every Python",
+        reason="one surface on every Python that is supported",
+    ),
+    # -- Servers and command line --------------------------------------------------------------
+    "server-name": Difference(
+        title="No reverse DNS at bind",
+        http_server="calls socket.getfqdn() in server_bind(), which can take half a minute",
+        fastserve="calls it when server_name is first read; it can be assigned",
+        reason="cpython #106505",
+    ),
+    "backlog": Difference(
+        title="The listen backlog is 1024",
+        http_server="has request_queue_size 5",
+        fastserve="has 1024; a subclass's own figure counts",
+        reason="a burst of connections is refused or delayed by seconds otherwise",
+    ),
+    "shutdown": Difference(
+        title="shutdown() returns at once",
+        http_server="waits for the next poll, up to half a second, and for ever where serve_forever() was not "
+        "called or is on the same thread",
+        fastserve="wakes the loop; returns where nothing runs, and from a handler it only asks for the end",
+        reason="cpython #88932",
+    ),
+    "cli-protocol": Difference(
+        title="The command line speaks HTTP/1.1 by default",
+        http_server="speaks HTTP/1.0 unless -p says otherwise",
+        fastserve="speaks HTTP/1.1 unless -p says otherwise; the classes stay at HTTP/1.0",
+        reason="keep-alive; the file handler declares every length, which other handlers may not",
+    ),
+}

@@ -1,0 +1,25 @@
+"""The README tells of every intended difference, by the titles of differences.py."""
+
+from pathlib import Path
+
+from .differences import DIFFERENCES
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_the_readme_has_every_row() -> None:
+    assert README.is_file(), "there is no README.md"
+    # Lines may be wrapped, and a title may hold code marks.
+    text = " ".join(README.read_text("utf-8").replace("`", "").split())
+    missing = [row.title for row in DIFFERENCES.values() if row.title.replace("`", "") not in text]
+    assert not missing
+
+
+def test_titles_are_different() -> None:
+    titles = [row.title for row in DIFFERENCES.values()]
+    assert len(set(titles)) == len(titles)
+
+
+def test_rows_are_complete() -> None:
+    for key, row in DIFFERENCES.items():
+        assert all((row.title, row.http_server, row.fastserve, row.reason)), key

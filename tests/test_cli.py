@@ -1,0 +1,599 @@
+"""The command line, seen from outside: a real process, its output and exit status, a real client.
+
+Every server listens on port 0 and tells its port in its first line. Every wait has an end. Knows
+nothing of what is inside fastserve but the names of the functions that stand in cli.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.client
+import os
+import re
+import selectors
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+import fastserve
+from fastserve import cli
+
+WAIT = 20.0  # seconds; long for a loaded machine, and reached only when something is broken
+PACKAGE_HOME = Path(fastserve.__file__).resolve().parents[1]
+BANNER = re.compile(r"Serving (HTTPS?) on (\S+) port (\d+) \((https?)://(\S+):(\d+)/\) \.\.\.\n")
+GOODBYE = "\nKeyboard interrupt received, exiting.\n"
+BODY = bytes(range(256)) * 300
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+
+
+# -- Starting and asking -----------------------------------------------------------------------
+
+
+def spawn(*args: str, code: str = "", **options: Any) -> subprocess.Popen[bytes]:
+    """Start the command line with these arguments, or Python with this code."""
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE_HOME), **options.pop("env", {})}
+    environment.pop("PYTHONUNBUFFERED", None)  # the first line must be flushed without it
+    command = [sys.executable, *(["-c", code] if code else ["-m", "fastserve"]), *args]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, env=environment, **{**pipes, "preexec_fn": hear_ctrl_c, **options})
+
+
+def hear_ctrl_c() -> None:
+    """Runs in the child: a job of a shell script inherits an ignored SIGINT, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def first_line(process: subprocess.Popen[bytes]) -> str:
+    """Read up to the end of the first line, or as far as the process comes within WAIT."""
+    assert process.stdout
+    line, deadline = b"", time.monotonic() + WAIT
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while not line.endswith(b"\n") and selector.select(max(0.0, deadline - time.monotonic())):
+            got = os.read(process.stdout.fileno(), 1)
+            if not got:
+                break
+            line += got
+    return line.decode()
+
+
+@dataclass
+class Server:
+    process: subprocess.Popen[bytes]
+    banner: str
+    scheme: str
+    host: str
+    port: int
+
+    def get(self, path: str = "/", host: str = "127.0.0.1", context: ssl.SSLContext | None = None,
+            ) -> tuple[http.client.HTTPResponse, bytes]:
+        if self.scheme == "https":
+            client: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, self.port, timeout=WAIT, context=context)
+        else:
+            client = http.client.HTTPConnection(host, self.port, timeout=WAIT)
+        with contextlib.closing(client):
+            client.request("GET", path)
+            answer = client.getresponse()
+            return answer, answer.read()
+
+    def signal(self, number: int) -> tuple[int, str, str]:
+        """Send a signal and return exit status, the rest of stdout, and stderr."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=WAIT)
+        return self.process.returncode, out.decode(), err.decode()
+
+
+@contextlib.contextmanager
+def serving(*args: str, **options: Any) -> Iterator[Server]:
+    process = spawn(*args, **options)
+    try:
+        banner = first_line(process)
+        match = BANNER.fullmatch(banner)
+        if not match:
+            process.kill()
+            pytest.fail(f"no banner but {banner!r}; stderr {process.communicate()[1].decode()!r}")
+        yield Server(process, banner, match[4], match[2], int(match[3]))
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            _, err = process.communicate(timeout=WAIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    assert b"Traceback" not in (err or b"")
+
+
+def refused(*args: str, **options: Any) -> str:
+    """Run what cannot start; return its complaint, one line without the prefix."""
+    process = spawn(*args, **options)
+    try:
+        out, err = process.communicate(timeout=WAIT)
+    finally:
+        process.kill()
+    complaint = err.decode()
+    assert process.returncode == 2, complaint
+    assert out == b""
+    assert complaint.startswith("fastserve: error: ")
+    assert complaint.count("\n") == 1
+    assert complaint.endswith("\n")
+    return complaint.removeprefix("fastserve: error: ").rstrip("\n")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    tree = tmp_path / "tree"
+    (tree / "sub").mkdir(parents=True)
+    (tree / "data.bin").write_bytes(BODY)
+    (tree / "empty").write_bytes(b"")
+    (tree / "page.html").write_text("<p>hello")
+    (tree / "name.unheardof").write_text("what am I")
+    (tree / "sub" / "deep.txt").write_text("deep")
+    return tree
+
+
+# -- The first line, and what is served --------------------------------------------------------
+
+
+def test_serves_the_current_directory(folder: Path) -> None:
+    with serving("0", cwd=folder) as server:
+        for name, body in [("data.bin", BODY), ("empty", b""), ("sub/deep.txt", b"deep")]:
+            answer, got = server.get("/" + name)
+            assert (answer.status, got) == (200, body)
+        answer, page = server.get("/")
+        assert answer.status == 200
+        assert b"data.bin" in page
+        assert server.get("/missing")[0].status == 404
+
+
+def test_directory_option(folder: Path, tmp_path: Path) -> None:
+    with serving("0", "-d", "tree/sub", cwd=tmp_path) as server:
+        assert server.get("/deep.txt")[1] == b"deep"
+        assert server.get("/data.bin")[0].status == 404
+        assert server.get("/../data.bin")[0].status == 404
+    with serving("0", "--directory", str(folder)) as server:
+        assert server.get("/data.bin")[1] == BODY
+
+
+@needs_ipv6
+def test_bind_to_an_ipv6_address(folder: Path) -> None:
+    with serving("0", "--bind", "::1", "-d", str(folder)) as server:
+        assert server.banner == f"Serving HTTP on ::1 port {server.port} (http://[::1]:{server.port}/) ...\n"
+        assert server.get("/data.bin", host="::1")[1] == BODY
+        with pytest.raises(OSError, match="refused"):
+            server.get("/data.bin", host="127.0.0.1")
+
+
+def test_bind_to_ipv4_only(folder: Path) -> None:
+    with serving("0", "-b", "127.0.0.1", "-d", str(folder)) as server:
+        port = server.port
+        assert server.banner == f"Serving HTTP on 127.0.0.1 port {port} (http://127.0.0.1:{port}/) ...\n"
+        assert server.get("/data.bin")[1] == BODY
+        if has_ipv6():
+            with pytest.raises(OSError, match="refused"):
+                server.get("/data.bin", host="::1")
+
+
+def test_bind_to_a_name(folder: Path) -> None:
+    with serving("0", "-b", "localhost", "-d", str(folder)) as server:
+        assert server.host in ("127.0.0.1", "::1")
+        assert server.get("/data.bin", host=server.host)[1] == BODY
+
+
+@needs_ipv6
+@pytest.mark.parametrize("args", [["0"], ["0", "--bind", "::"]])
+def test_dual_stack(folder: Path, args: list[str]) -> None:
+    with serving(*args, "-d", str(folder)) as server:
+        assert server.banner == f"Serving HTTP on :: port {server.port} (http://[::]:{server.port}/) ...\n"
+        assert server.get("/data.bin", host="127.0.0.1")[1] == BODY
+        assert server.get("/data.bin", host="::1")[1] == BODY
+
+
+def test_without_ipv6_every_ipv4_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    assert cli._address(None, 8000) == (socket.AF_INET, ("0.0.0.0", 8000))
+
+
+def test_answers_on_one_connection_until_it_closes(folder: Path) -> None:
+    with serving("0", "-d", str(folder)) as server:
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=WAIT)
+        with contextlib.closing(client):
+            client.connect()
+            connection = client.sock
+            for _ in range(5):
+                client.request("GET", "/data.bin")
+                answer = client.getresponse()
+                assert (answer.version, answer.read()) == (11, BODY)
+                assert client.sock is connection
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="this machine has no curl")
+def test_curl_gets_the_same_bytes(folder: Path) -> None:
+    with serving("0", "-d", str(folder)) as server:
+        url = f"http://127.0.0.1:{server.port}/data.bin"
+        got = subprocess.run(["curl", "-sS", "--noproxy", "*", url], capture_output=True, timeout=WAIT)
+    assert (got.returncode, got.stdout, got.stderr) == (0, BODY, b"")
+
+
+# -- Options of the answer ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("word", "version"), [
+    ("HTTP/1.0", 10), ("http/1.0", 10), ("HTTP/1.1", 11), ("http/1.1", 11), ("Http/1.1", 11)])
+def test_protocol(folder: Path, word: str, version: int) -> None:
+    with serving("0", "-p", word, "-d", str(folder)) as server:
+        answer, body = server.get("/data.bin")
+        assert (answer.version, answer.will_close, body) == (version, version == 10, BODY)
+
+
+def test_header_twice(folder: Path) -> None:
+    args = ["-H", "X-One", "first of all", "--header", "Set-Cookie", "a=1", "-H", "Set-Cookie", "b=2"]
+    with serving("0", "-d", str(folder), *args) as server:
+        for path in ("/data.bin", "/"):
+            answer, _ = server.get(path)
+            assert answer.status == 200
+            assert answer.headers["X-One"] == "first of all"
+            assert answer.headers.get_all("Set-Cookie") == ["a=1", "b=2"]
+
+
+def test_content_type_of_unknown_names(folder: Path) -> None:
+    with serving("0", "-d", str(folder), "--content-type", "text/plain;charset=utf-8") as server:
+        assert server.get("/name.unheardof")[0].headers["Content-Type"] == "text/plain;charset=utf-8"
+        assert server.get("/page.html")[0].headers["Content-Type"] == "text/html"
+    with serving("0", "-d", str(folder)) as server:
+        assert server.get("/name.unheardof")[0].headers["Content-Type"] == "application/octet-stream"
+
+
+# -- TLS ---------------------------------------------------------------------------------------
+
+
+def openssl(*args: str) -> None:
+    subprocess.run(["openssl", *args], check=True, capture_output=True, timeout=WAIT)
+
+
+@pytest.fixture(scope="session")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate, its key, the key under a password, a chain of all, and a strange key."""
+    home = tmp_path_factory.mktemp("pem")
+    curve = ["-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    (home / "request.cnf").write_text(
+        "[req]\ndistinguished_name=name\nx509_extensions=more\nprompt=no\n"
+        "[name]\nCN=localhost\n[more]\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    openssl("req", "-x509", "-newkey", "ec", *curve, "-nodes", "-days", "2", "-config", f"{home}/request.cnf",
+            "-keyout", f"{home}/key.pem", "-out", f"{home}/cert.pem")
+    openssl("pkey", "-aes256", "-passout", "pass:open sesame", "-in", f"{home}/key.pem",
+            "-out", f"{home}/locked.pem")
+    openssl("genpkey", "-algorithm", "EC", *curve, "-out", f"{home}/strange.pem")
+    (home / "chain.pem").write_bytes((home / "key.pem").read_bytes() + (home / "cert.pem").read_bytes())
+    (home / "password").write_text("open sesame\n")
+    (home / "wrong").write_text("open barley\n")
+    (home / "junk.pem").write_text("not what it seems\n")
+    return home
+
+
+@pytest.mark.parametrize("words", [
+    ["--tls-cert", "cert.pem", "--tls-key", "key.pem"],
+    ["--tls-cert", "chain.pem"],
+    ["--tls-cert", "cert.pem", "--tls-key", "locked.pem", "--tls-password-file", "password"],
+], ids=["cert-and-key", "one-file", "locked-key"])
+def test_https(pem: Path, folder: Path, words: list[str]) -> None:
+    trust = ssl.create_default_context(cafile=str(pem / "cert.pem"))
+    with serving("0", "-b", "127.0.0.1", "-d", str(folder), *words, cwd=pem) as server:
+        port = server.port
+        assert server.banner == f"Serving HTTPS on 127.0.0.1 port {port} (https://127.0.0.1:{port}/) ...\n"
+        answer, body = server.get("/data.bin", context=trust)
+        assert (answer.status, answer.version, body) == (200, 11, BODY)
+        assert server.signal(signal.SIGINT)[:2] == (0, GOODBYE)
+
+
+@pytest.mark.parametrize(("words", "complaint"), [
+    (["--tls-cert", "none.pem"], "cannot read the certificate 'none.pem': No such file"),
+    (["--tls-cert", "."], "cannot read the certificate '.': Is a directory"),
+    (["--tls-cert", "junk.pem"], "no PEM certificate in 'junk.pem'"),
+    (["--tls-cert", "cert.pem"], "no PEM private key in 'cert.pem'; name its file with --tls-key"),
+    (["--tls-cert", "cert.pem", "--tls-key", "none.pem"], "cannot read the private key 'none.pem'"),
+    (["--tls-cert", "cert.pem", "--tls-key", "junk.pem"], "no PEM private key in 'junk.pem'"),
+    (["--tls-cert", "cert.pem", "--tls-key", "strange.pem"], "does not belong to the certificate"),
+    (["--tls-cert", "cert.pem", "--tls-key", "locked.pem"], "encrypted; give its password with --tls-pass"),
+    (["--tls-cert", "cert.pem", "--tls-key", "locked.pem", "--tls-password-file", "wrong"],
+     "the password does not open the private key in 'locked.pem'"),
+    (["--tls-cert", "cert.pem", "--tls-key", "locked.pem", "--tls-password-file", "none"],
+     "cannot read the password file 'none': No such file"),
+    (["--tls-key", "key.pem"], "need --tls-cert"),
+    (["--tls-password-file", "password"], "need --tls-cert"),
+])
+def test_tls_trouble(pem: Path, words: list[str], complaint: str) -> None:
+    assert complaint in refused("0", "-b", "127.0.0.1", *words, cwd=pem, start_new_session=True)
+
+
+def test_a_password_too_long_for_openssl(pem: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long"
+    long.write_text("x" * 2000)
+    words = ["--tls-cert", "cert.pem", "--tls-key", "locked.pem", "--tls-password-file", str(long)]
+    assert "the password does not open" in refused("0", *words, cwd=pem)
+
+
+def test_a_certificate_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Root may read everything, so the system is not asked.
+    monkeypatch.setattr(cli, "open", mock.Mock(side_effect=PermissionError(13, "Denied")), raising=False)
+    trouble = cli._pem_trouble("cert.pem", "CERTIFICATE-----", "certificate")
+    assert trouble == "cannot read the certificate 'cert.pem': Denied"
+
+
+# -- Refusals ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("words", "complaint"), [
+    (["-1"], "port '-1' is not a number from 0 to 65535"),
+    (["65536"], "port '65536' is not a number from 0 to 65535"),
+    (["9" * 5000], "is not a number from 0 to 65535"),
+    (["http"], "port 'http' is not a number"),
+    (["80 80"], "port '80 80' is not a number"),
+    (["\N{FULLWIDTH DIGIT EIGHT}"], "is not a number"),
+    (["-p", "HTTP/2"], "protocol 'HTTP/2' is not known; choose HTTP/1.1 or HTTP/1.0"),
+    (["-p", "HTTP/0.9"], "protocol 'HTTP/0.9' is not known"),
+    (["-p", ""], "protocol '' is not known"),
+    (["-d", "nowhere"], "directory 'nowhere': No such file or directory"),
+    (["-d", "page.html"], "directory 'page.html': Not a directory"),
+    (["-d", ""], "directory ''"),
+    (["-d", "two\nlines"], r"directory 'two\nlines'"),
+    (["-b", "256.1.1.1"], "cannot find the address '256.1.1.1'"),
+    (["-b", "no.such.host.invalid"], "cannot find the address 'no.such.host.invalid'"),
+    (["-b", "a..b"], "cannot find the address 'a..b'"),
+    (["-b", "192.0.2.1"], "this machine has no such address"),
+    (["-H", "Bad Name", "x"], "header name 'Bad Name'"),
+    (["-H", "", "x"], "header name ''"),
+    (["-H", "X:", "x"], "header name 'X:'"),
+    (["-H", "X", "a\r\nSet-Cookie: b"], "header value"),
+    (["-H", "X", "a\nb"], "header value"),
+    (["-H", "X", "\N{EURO SIGN}"], "header value"),
+    (["-H", "X"], "expected 2 arguments"),
+    (["--content-type", "text/plain\r\nX: y"], "header value"),
+    (["--nonsense"], "unrecognized arguments: --nonsense"),
+    (["--nonsense\nof two lines"], r"unrecognized arguments: --nonsense\nof two lines"),
+    (["8000", "8001"], "unrecognized arguments: 8001"),
+    (["--bind"], "expected one argument"),
+])
+def test_refusal(folder: Path, words: list[str], complaint: str) -> None:
+    port = [] if words[0][0] != "-" or words[0] == "-1" else ["0"]
+    assert complaint in refused(*port, *words, cwd=folder, env={"PYTHONUTF8": "1"})
+
+
+def test_a_nul_is_refused_too() -> None:
+    for words in (["-H", "X", "a\0b"], ["-d", "a\0b"], ["--tls-password-file", "a\0b", "--tls-cert", "x"]):
+        with pytest.raises(cli.Refusal):
+            cli._server(cli._options(words))
+
+
+def test_busy_port(folder: Path) -> None:
+    with serving("0", "-d", str(folder)) as server:
+        assert f"cannot listen on port {server.port}: it is in use" in refused(str(server.port))
+        assert server.get("/data.bin")[1] == BODY
+
+
+def test_privileged_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = mock.Mock(side_effect=PermissionError(13, "Permission denied"))
+    monkeypatch.setattr(cli.HTTPServer, "server_bind", denied)
+    with pytest.raises(cli.Refusal, match=r"port 80: .* choose a port from 1024 up"):
+        cli._server(cli._options(["80"]))
+
+
+def test_a_current_directory_that_is_gone(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    # The imports come first because some Pythons cannot import from where there is no directory.
+    code = "import argparse, os, sys; from fastserve.cli import main; " \
+           "os.rmdir(os.getcwd()); sys.exit(main(['0']))"
+    assert refused(code=code, cwd=gone).startswith("cannot serve the current directory: ")
+
+
+# -- Help --------------------------------------------------------------------------------------
+
+
+def output(*args: str) -> str:
+    out, err = spawn(*args).communicate(timeout=WAIT)
+    assert err == b""
+    return out.decode()
+
+
+def test_help_names_every_option() -> None:
+    text = output("--help")
+    assert text.startswith("usage: python -m fastserve [-h]")
+    for option in ("port", "--bind", "--directory", "--protocol", "--content-type", "--tls-cert", "--tls-key",
+                   "--tls-password-file", "-H", "--header", "--version"):
+        assert option in text
+
+
+def test_version() -> None:
+    assert output("--version") == f"fastserve {fastserve.__version__}\n"
+
+
+def test_defaults() -> None:
+    options = cli._options([])
+    assert (options.port, options.bind, options.protocol) == (8000, None, "HTTP/1.1")
+
+
+def test_usage_fits_how_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/fastserve"])
+    assert cli._parser().prog == "fastserve"
+    monkeypatch.setattr(sys, "argv", ["/somewhere/fastserve/__main__.py"])
+    assert cli._parser().prog == "python -m fastserve"
+
+
+# -- The end -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "last_words"), [(signal.SIGINT, GOODBYE), (signal.SIGTERM, "")])
+def test_a_signal_ends_it(number: int, last_words: str) -> None:
+    with serving("0") as server:
+        assert server.signal(number) == (0, last_words, "")
+
+
+def test_ctrl_c_sent_twice_by_a_wrapper() -> None:
+    with serving("0") as server:
+        server.process.send_signal(signal.SIGINT)
+        assert server.signal(signal.SIGINT) == (0, GOODBYE, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stops_beside_idle_and_slow_clients(folder: Path, number: int) -> None:
+    with serving("0", "-d", str(folder)) as server, contextlib.ExitStack() as clients:
+        for sent in (b"", b"GET /data", b"GET /data.bin HTTP/1.1\r\nHost: x\r\n\r\n"):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), WAIT))
+            client.sendall(sent)
+        assert client.recv(1) == b"H"  # so the others have been accepted
+        assert server.signal(number)[0] == 0
+
+
+def serves_unheard(folder: Path, number: int, **options: Any) -> None:
+    """A server whose words nobody can read answers, and stops without a complaint."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = spawn(str(port), "-b", "127.0.0.1", "-d", str(folder), **options)
+    try:
+        for _ in range(2):
+            assert get_when_up(Server(process, "", "http", "127.0.0.1", port), "/data.bin") == BODY
+        process.send_signal(number)
+        _, err = process.communicate(timeout=WAIT)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert not re.search(b"Traceback|BrokenPipe|Exception", err or b"")
+
+
+def get_when_up(server: Server, path: str) -> bytes:
+    deadline = time.monotonic() + WAIT
+    while True:
+        try:
+            return server.get(path)[1]
+        except ConnectionRefusedError:
+            assert server.process.poll() is None, "the server has ended"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_stream_that_nobody_reads(folder: Path, stream: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        serves_unheard(folder, signal.SIGINT, **{stream: writer})
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_closed_standard_stream(folder: Path, closed: int) -> None:
+    serves_unheard(folder, signal.SIGTERM, preexec_fn=functools.partial(os.close, closed))
+
+
+# -- test(), http.server's function ------------------------------------------------------------
+
+
+def mock_server(name: tuple[Any, ...] = ("", 0)) -> mock.MagicMock:
+    httpd = mock.MagicMock()
+    httpd.socket.getsockname.return_value = name
+    server_class = mock.MagicMock()
+    server_class.return_value.__enter__.return_value = httpd
+    server_class.httpd = httpd
+    return server_class
+
+
+def handler_class() -> type:
+    return type("Handler", (fastserve.SimpleHTTPRequestHandler,), {})
+
+
+@pytest.mark.parametrize(("bind", "family"), [
+    ("127.0.0.1", socket.AF_INET), ("0.0.0.0", socket.AF_INET),
+    ("::1", socket.AF_INET6), ("::", socket.AF_INET6)])
+def test_test_chooses_the_family(bind: str, family: int) -> None:
+    server_class, handler = mock_server(), handler_class()
+    cli.test(handler, server_class, bind=bind)
+    assert server_class.address_family == family
+    address = server_class.call_args.args[0]
+    assert address[:2] == (bind, 8000)
+    assert server_class.call_args == mock.call(address, handler)
+    server_class.httpd.serve_forever.assert_called_once_with()
+    server_class.return_value.__exit__.assert_called_once()
+
+
+def test_test_says_where_it_serves(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.test(handler_class(), mock_server(("127.0.0.1", 81)))
+    cli.test(handler_class(), mock_server(("::1", 82, 0, 0)), tls_cert="c")
+    assert capsys.readouterr().out == (
+        "Serving HTTP on 127.0.0.1 port 81 (http://127.0.0.1:81/) ...\n"
+        "Serving HTTPS on ::1 port 82 (https://[::1]:82/) ...\n")
+
+
+def test_test_sets_up_the_handler() -> None:
+    handler = handler_class()
+    cli.test(handler, mock_server(), protocol="HTTP/1.1", content_type="text/odd")
+    assert (handler.protocol_version, handler.default_content_type) == ("HTTP/1.1", "text/odd")
+    cli.test(handler, mock_server())
+    assert (handler.protocol_version, handler.default_content_type) == ("HTTP/1.0", "text/odd")
+
+
+def test_test_reaches_through_a_partial() -> None:
+    handler = handler_class()
+    cli.test(functools.partial(functools.partial(handler), directory="."), mock_server(), protocol="HTTP/1.1")
+    assert handler.protocol_version == "HTTP/1.1"
+
+
+def test_test_hands_on_the_certificate() -> None:
+    server_class = mock_server()
+    cli.test(handler_class(), server_class, tls_cert="c", tls_key="k", tls_password="p")
+    assert server_class.call_args.kwargs == {"certfile": "c", "keyfile": "k", "password": "p"}
+
+
+def test_test_ends_with_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
+    server_class = mock_server()
+    server_class.return_value.__exit__.return_value = False
+    server_class.httpd.serve_forever.side_effect = KeyboardInterrupt
+    with pytest.raises(SystemExit) as ended:
+        cli.test(handler_class(), server_class)
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.endswith(GOODBYE)
+
+
+def test_test_serves() -> None:
+    code = ("import fastserve, fastserve.cli\n"
+            "class H(fastserve.BaseHTTPRequestHandler):\n"
+            "    def do_GET(self):\n"
+            "        self.send_response(200)\n"
+            "        self.send_header('Content-Length', '2')\n"
+            "        self.end_headers()\n"
+            "        self.wfile.write(b'hi')\n"
+            "fastserve.cli.test(H, port=0, bind='127.0.0.1')\n")
+    with serving(code=code) as server:
+        assert server.get("/")[1] == b"hi"
+        assert server.signal(signal.SIGINT)[:2] == (0, GOODBYE)
+
+
+def test_best_family() -> None:
+    assert cli._get_best_family("127.0.0.1", 80) == (socket.AF_INET, ("127.0.0.1", 80))
+    assert cli._get_best_family("::1", 80)[0] == socket.AF_INET6
+    assert cli._get_best_family(None, 80)[0] in (socket.AF_INET, socket.AF_INET6)

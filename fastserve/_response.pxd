@@ -16,6 +16,7 @@ cdef class ResponseHead:
 
     cdef bint _reserve(self, Py_ssize_t length) except False
     cdef bint _add(self, const void *octets, Py_ssize_t length) except False
+    cdef bint _add_status(self, int status) except False
     cdef bint _add_text(self, object text) except False
     cdef bint _end_line(self, Py_ssize_t start) except False
     cdef bint _endless(self, object method)

@@ -50,9 +50,7 @@ cdef class ResponseHead:
         cdef Py_ssize_t start = self.length
         cdef int status = code
         self._add_text(protocol)
-        self._add(b" ", 1)
-        self._add_text(str(status))
-        self._add(b" ", 1)
+        self._add_status(status)
         self._add_text(reason)
         self._end_line(start)
         if self.pieces is not None:
@@ -159,6 +157,15 @@ cdef class ResponseHead:
         memcpy(self.data + self.length, octets, length)
         self.length += length
         return True
+
+    cdef bint _add_status(self, int status) except False:
+        cdef char[5] text
+        if not 100 <= status <= 999:
+            return self._add_text(f" {status} ")
+        text[0] = text[4] = c' '
+        text[1] = <char>(c'0' + status // 100)
+        put_number(text + 2, status % 100)
+        return self._add(text, 5)
 
     cdef bint _add_text(self, object text) except False:
         if not isinstance(text, str):

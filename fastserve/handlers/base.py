@@ -55,6 +55,8 @@ DEFAULT_ERROR_CONTENT_TYPE: Final = "text/html;charset=utf-8"
 # changed what recv and send mean, so it gets http.server's own streams.
 STREAMED: Final = (socket.socket, ssl.SSLSocket)
 
+NO_PHRASE: Final = ("", "")
+
 BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 MONTHS: Final = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -127,7 +129,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     request_version: str = ""
     raw_requestline: bytes = b""
     close_connection = True
-    headers: Message
+    _head: RequestHead | None = None
 
     # -- One connection --------------------------------------------------------------------------
 
@@ -168,8 +170,12 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         """Answer requests until one is the last."""
         self.close_connection = True
         self.handle_one_request()
-        while not self.close_connection:
+        while not self.close_connection and self._is_in_step():
             self.handle_one_request()
+
+    def _is_in_step(self) -> bool:
+        """Whether the answer had the length it declared, so that the client can tell where the next begins."""
+        return type(self.wfile) is not ResponseWriter or self.wfile.is_complete()
 
     def handle_one_request(self) -> None:
         """Read one request, parse it, and call the method for it."""
@@ -187,14 +193,12 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
                 return
             if not self.parse_request():
                 return
-            name = "do_" + self.command  # type: ignore[operator]
-            if not hasattr(self, name):
+            method = getattr(self, f"do_{self.command}", None)
+            if method is None:
                 self.send_error(HTTPStatus.NOT_IMPLEMENTED, f"Unsupported method ({self.command!r})")
                 return
-            getattr(self, name)()
+            method()
             self.wfile.flush()
-            if type(self.wfile) is ResponseWriter and not self.wfile.is_complete():
-                self.close_connection = True
         except TimeoutError as error:
             self.log_error("Request timed out: %r", error)
             self.close_connection = True
@@ -214,9 +218,12 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         self.command = None
         self.request_version = self.default_request_version
         self.close_connection = True
-        head = self._take_head()
+        rfile = self.rfile
+        head = rfile.take_head(self.raw_requestline) if type(rfile) is RequestReader else None
         if head is None:
-            return False
+            if not self.raw_requestline.strip():
+                return False
+            head = self._read_head()
         self.requestline, command, path, version = head.line()
         if head.rejection:
             self._refuse(head)
@@ -225,7 +232,8 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         self.request_version = version
         # A path that begins with // would be a host in a redirect (CVE-2021-28861).
         self.path = "/" + path.lstrip("/") if path.startswith("//") else path
-        self.headers = make_headers(head, self.MessageClass)
+        self._head = head
+        self.__dict__.pop("headers", None)
         self.close_connection = not head.keep_alive or self.protocol_version < "HTTP/1.1"
         if head.chunked:
             self._begin_chunks()
@@ -233,15 +241,18 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
             return self.handle_expect_100()
         return True
 
-    def _take_head(self) -> RequestHead | None:
-        """The head of the request whose line was read; None where that line is empty."""
-        rfile = self.rfile
-        if type(rfile) is not RequestReader:
-            return read_head(rfile, self.raw_requestline) if self.raw_requestline.strip() else None
-        head = rfile.take_head(self.raw_requestline)
-        if head is None and self.raw_requestline.strip():
-            head = read_head(rfile, self.raw_requestline)
-            rfile.expect_body(head)
+    @functools.cached_property
+    def headers(self) -> Message:
+        """The request's fields, a MessageClass; made when first asked for."""
+        if self._head is None:
+            raise AttributeError("no request has been parsed")
+        return make_headers(self._head, self.MessageClass)
+
+    def _read_head(self) -> RequestHead:
+        """A head whose request line was read from something else than a waiting reader of ours."""
+        head = read_head(self.rfile, self.raw_requestline)
+        if type(self.rfile) is RequestReader:
+            self.rfile.expect_body(head)
         return head
 
     def _begin_chunks(self) -> None:
@@ -325,7 +336,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         """Begin the head with the status line alone."""
         if self.request_version != "HTTP/0.9":
             if message is None:
-                message = self.responses[code][0] if code in self.responses else ""  # type: ignore[index]
+                message = self.responses.get(code, NO_PHRASE)[0]  # type: ignore[call-overload]
             self._response.status_line(self.protocol_version, code, message)
 
     def send_header(self, keyword: str, value: str) -> None:

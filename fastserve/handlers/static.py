@@ -21,7 +21,7 @@ import urllib.parse
 from collections.abc import Iterable
 from http import HTTPStatus
 from types import ModuleType
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from fastserve._stream import ResponseWriter
 from fastserve.handlers.base import BaseHTTPRequestHandler
@@ -126,7 +126,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
             return self._send_directory(path) if os.path.isdir(path) else self._not_found()
         status = os.fstat(fd)
         if stat.S_ISREG(status.st_mode) and not path.endswith("/"):
-            return self._send_file(path, io.BufferedReader(io.FileIO(fd)), status)
+            return self._send_file(path, io.FileIO(fd), status)
         os.close(fd)
         return self._send_directory(path) if stat.S_ISDIR(status.st_mode) else self._not_found()
 
@@ -142,7 +142,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         for page in self.index_pages:
             index = os.path.join(path, page)
             if os.path.isfile(index):
-                file = open(index, "rb")
+                file = io.FileIO(index)
                 return self._send_file(index, file, os.fstat(file.fileno()))
         return self.list_directory(path)
 
@@ -157,7 +157,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _send_file(self, path: str, file: BinaryIO, status: os.stat_result) -> BinaryIO | None:
+    def _send_file(self, path: str, file: io.FileIO, status: os.stat_result) -> io.FileIO | None:
         """Send the head for an open file, which is closed where no body follows."""
         try:
             if self._is_unmodified(status.st_mtime):
@@ -279,7 +279,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         else:
             shutil.copyfileobj(source, outputfile)
 
-    def _send_range(self, source: BinaryIO, wfile: ResponseWriter) -> None:
+    def _send_range(self, source: io.BufferedReader | io.FileIO, wfile: ResponseWriter) -> None:
         """From where ``source`` stands, as much as the head declared, else as much as there is now."""
         offset = source.tell()
         declared = wfile.unwritten

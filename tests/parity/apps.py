@@ -277,7 +277,6 @@ def make_apps(base: Any, simple: Any, folder: Path, calls: list[str]) -> dict[st
     return {
         "files": served(simple),
         "files11": served(files11),
-        "files without index pages": served(of(files11, index_pages=())),
         "files with their own types": served(of(files11, extensions_map={".txt": "text/x-own", "": "x/none"})),
         "recorded files": served(of(simple, **recorded(simple, calls, HOOKS))),
         "plain": plain,

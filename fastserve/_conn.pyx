@@ -11,9 +11,10 @@
     LINGERING    the last answer has left; the client reads it while what it still sends is dropped
     CLOSED       given back
 
-Every method answers with an action: WAIT (for what `interest` says, until `deadline`), OFFER (make a
-handler), ANSWER (let it answer one request), END (close). The loop does these, one after the other,
-so pipelined requests are answered in order without recursion.
+Every method answers with an action: WAIT (for what `interest` says, until `deadline`), SETTLE (wait, but
+the loop's selector or timers do not know for what yet), OFFER (make a handler), ANSWER (let it answer one
+request), END (close). The loop does these, one after the other, so pipelined requests are answered in
+order without recursion.
 
 It knows sockets and framing, and no handler: the one attached to it is an object it keeps. serving.loop
 calls the methods; handlers.base calls open_streams() and attach().
@@ -74,15 +75,17 @@ EDGES[:] = [
 
 # What is to be done next.
 WAIT = 0
-OFFER = 1
-ANSWER = 2
-END = 3
+SETTLE = 1
+OFFER = 2
+ANSWER = 3
+END = 4
 
 cdef enum Action:
     DO_WAIT = 0
-    DO_OFFER = 1
-    DO_ANSWER = 2
-    DO_END = 3
+    DO_SETTLE = 1
+    DO_OFFER = 2
+    DO_ANSWER = 3
+    DO_END = 4
 
 # As selectors names them.
 cdef enum:
@@ -96,6 +99,7 @@ cdef double HEAD_TIMEOUT = limits.HEAD_TIMEOUT
 cdef double IDLE_TIMEOUT = limits.IDLE_TIMEOUT
 cdef double PROGRESS_TIMEOUT = limits.PROGRESS_TIMEOUT
 cdef double HANDSHAKE_TIMEOUT = limits.HANDSHAKE_TIMEOUT
+cdef double TICK = limits.TICK
 cdef double LINGER_TIMEOUT = limits.LINGER_TIMEOUT
 
 cdef tuple TLS_WAITS = (ssl.SSLWantReadError, ssl.SSLWantWriteError) if ssl is not None else ()
@@ -147,19 +151,7 @@ cdef class Connection:
 
     def ready(self, double now):
         """The socket is readable or writable, as `interest` asked. Returns an action."""
-        if self.state == SENDING:
-            return self._send(now)
-        if self.state == ANSWERING:
-            return DO_WAIT
-        if self.state == DRAINING:
-            return self._drain(now)
-        if self.state == LINGERING:
-            return self._linger()
-        if self.state == HANDSHAKING:
-            return self._shake_hands(now)
-        if self.state == WAITING:
-            return DO_OFFER
-        return self._read(now)
+        return self._told(self._ready(now))
 
     def begin(self, double now):
         """A handler has been attached: read its first request. Returns an action."""
@@ -168,7 +160,7 @@ cdef class Connection:
             self.sock.settimeout(0)
         self._move(IDLE)
         self.deadline = now + (self.timeout or IDLE_TIMEOUT)
-        return self._read(now)
+        return self._told(self._read(now))
 
     def answered(self, bint close, double now):
         """The handler has answered a request; ``close`` where it wants no other. Returns an action."""
@@ -177,7 +169,7 @@ cdef class Connection:
             self.channel.fail()
             return DO_END
         self.closing = close or self.closing or not self.writer.complete()
-        return self._send(now)
+        return self._told(self._send(now))
 
     def expire(self, double now):
         """The deadline has passed. Returns an action."""
@@ -193,12 +185,6 @@ cdef class Connection:
             self._move(ANSWERING)
             return DO_ANSWER
         return DO_END
-
-    @property
-    def restless(self):
-        """Whether the loop's selector or timers do not know yet what it waits for."""
-        return self.state != CLOSED and (
-            self.interest != self.registered or self.timer == 0 or self.deadline < self.timer)
 
     def is_broken(self):
         """Whether the client is gone."""
@@ -237,6 +223,29 @@ cdef class Connection:
         self.handler = handler
         self.writer.high_water = SEND_HIGH_WATER
         return True
+
+    # -- Actions ---------------------------------------------------------------------------------
+
+    cdef int _told(self, int action) noexcept:
+        """SETTLE where the loop does not know yet what the connection waits for."""
+        if action == DO_WAIT and (self.interest != self.registered or self.timer == 0
+                                  or self.deadline < self.timer - TICK):
+            return DO_SETTLE
+        return action
+
+    cdef int _ready(self, double now) except -1:
+        if self.state == SENDING:
+            return self._send(now)
+        if self.state == DRAINING:
+            return self._drain(now)
+        if self.state == LINGERING:
+            return self._linger()
+        if self.state == HANDSHAKING:
+            return self._shake_hands(now)
+        if self.state == WAITING:
+            return DO_OFFER
+        # A handler that has more to answer is asked again by the loop, not by the selector.
+        return DO_WAIT if self.state == ANSWERING else self._read(now)
 
     # -- The one mover -------------------------------------------------------------------------
 

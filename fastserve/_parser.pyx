@@ -684,6 +684,11 @@ cdef class RequestHead:
         return self.framing.expect_continue
 
     @property
+    def is_plain(self):
+        """Whether the handler need not do anything about the body before it answers."""
+        return not self.framing.chunked and not self.framing.expect_continue
+
+    @property
     def upgrade(self):
         """Whether the client offers another protocol (RFC 9110 7.8)."""
         return self.framing.upgrade

@@ -102,8 +102,10 @@ cdef class ResponseHead:
         self.clear()
         return head
 
-    def __len__(self):
-        return len(self.pieces) if self.pieces is not None else self.length
+    @property
+    def pending(self):
+        """Whether anything was written that has not been taken."""
+        return bool(self.pieces) if self.pieces is not None else self.length > 0
 
     @property
     def lines(self):

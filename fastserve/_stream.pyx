@@ -62,6 +62,15 @@ cdef class RequestReader:
 
     # -- Heads ---------------------------------------------------------------------------------
 
+    def next_line(self, size):
+        """Return the next request's line, as ``readline(size)`` does, once its whole head has come.
+
+        b'' where no further request can come. See await_head().
+        """
+        if self.mode != HEADED or self.timed_out:
+            self.await_head()
+        return self.readline(size)
+
     def await_head(self):
         """Wait until a request head is complete or refused, or no more can come.
 

@@ -69,5 +69,7 @@ PROGRESS_TIMEOUT: Final = 60.0
 HANDSHAKE_TIMEOUT: Final = 30.0
 # After the last answer, for the client to read it and close (nginx's lingering_timeout: 5 s).
 LINGER_TIMEOUT: Final = 2.0
+# The grain of deadlines: they are met at most this late.
+TICK: Final = 0.1
 # When a server is told to stop, for answers that are leaving to leave.
 SHUTDOWN_GRACE: Final = 5.0

@@ -21,13 +21,13 @@ from email.message import Message
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastserve import limits
 from fastserve._conn import attach, open_streams
 from fastserve._parser import RequestHead, RequestParser
-from fastserve._response import CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, ResponseHead, http_date
+from fastserve._response import CONNECTION_CLOSE, ResponseHead, http_date
 from fastserve._stream import RequestReader, ResponseWriter
 from fastserve.errors import REJECTIONS
 from fastserve.headers import make_headers
+from fastserve.limits import MAX_LINE
 
 DEFAULT_ERROR_MESSAGE: Final = """\
 <!DOCTYPE HTML>
@@ -78,7 +78,7 @@ def read_head(rfile: Any, raw_requestline: bytes) -> RequestHead:
     parser = RequestParser(require_host=False)
     lines = [raw_requestline]
     while lines[-1].endswith(b"\n") and lines[-1] not in (b"\r\n", b"\n") and len(lines) <= parser.max_headers:
-        lines.append(rfile.readline(limits.MAX_LINE + 1))
+        lines.append(rfile.readline(MAX_LINE + 1))
     data = b"".join(lines)
     for _ in range(2):
         if parser.feed(data):
@@ -129,7 +129,11 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     request_version: str = ""
     raw_requestline: bytes = b""
     close_connection = True
+    # What is made when it is needed. Not by cached_property, whose use of __dict__ would slow down every
+    # other attribute of the instance.
     _head: RequestHead | None = None
+    _headers: Message | None = None
+    _response: ResponseHead | None = None
 
     # -- One connection --------------------------------------------------------------------------
 
@@ -181,14 +185,13 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         """Read one request, parse it, and call the method for it."""
         rfile = self.rfile
         try:
-            if type(rfile) is RequestReader:
-                rfile.await_head()
-            self.raw_requestline = rfile.readline(limits.MAX_LINE + 1)
-            if len(self.raw_requestline) > limits.MAX_LINE:
+            read_line = rfile.next_line if type(rfile) is RequestReader else rfile.readline
+            self.raw_requestline = line = read_line(MAX_LINE + 1)
+            if len(line) > MAX_LINE:
                 self.requestline = self.request_version = self.command = ""
                 self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
                 return
-            if not self.raw_requestline:
+            if not line:
                 self.close_connection = True
                 return
             if not self.parse_request():
@@ -233,20 +236,22 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         # A path that begins with // would be a host in a redirect (CVE-2021-28861).
         self.path = "/" + path.lstrip("/") if path.startswith("//") else path
         self._head = head
-        self.__dict__.pop("headers", None)
+        self._headers = None
         self.close_connection = not head.keep_alive or self.protocol_version < "HTTP/1.1"
-        if head.chunked:
-            self._begin_chunks()
-        if head.expect_continue and self.protocol_version >= "HTTP/1.1":
-            return self.handle_expect_100()
-        return True
+        return head.is_plain or self._begin_body(head)
 
-    @functools.cached_property
+    @property
     def headers(self) -> Message:
         """The request's fields, a MessageClass; made when first asked for."""
-        if self._head is None:
-            raise AttributeError("no request has been parsed")
-        return make_headers(self._head, self.MessageClass)
+        if self._headers is None:
+            if self._head is None:
+                raise AttributeError("headers")
+            self._headers = make_headers(self._head, self.MessageClass)
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: Message) -> None:
+        self._headers = headers
 
     def _read_head(self) -> RequestHead:
         """A head whose request line was read from something else than a waiting reader of ours."""
@@ -255,11 +260,16 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
             self.rfile.expect_body(head)
         return head
 
-    def _begin_chunks(self) -> None:
-        if self.decode_chunked and type(self.rfile) is RequestReader:
-            self.rfile.decode_chunks()
-        else:
-            self.close_connection = True
+    def _begin_body(self, head: RequestHead) -> bool:
+        """See to a chunked body, and to a client that waits with its body; whether the request goes on."""
+        if head.chunked:
+            if self.decode_chunked and type(self.rfile) is RequestReader:
+                self.rfile.decode_chunks()
+            else:
+                self.close_connection = True
+        if head.expect_continue and self.protocol_version >= "HTTP/1.1":
+            return self.handle_expect_100()
+        return True
 
     def _refuse(self, head: RequestHead) -> None:
         """Answer a request that the parser rejected."""
@@ -284,18 +294,20 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     # -- The response ----------------------------------------------------------------------------
 
-    @functools.cached_property
-    def _response(self) -> ResponseHead:
-        return ResponseHead()
+    def _begin_head(self) -> ResponseHead:
+        """The head to write to: made once, also for an object that no __init__ of ours has seen."""
+        if self._response is None:
+            self._response = ResponseHead()
+        return self._response
 
     @property
     def _headers_buffer(self) -> list[bytes]:
         """The lines of the head being written. The list may be edited: it is what is sent."""
-        return self._response.lines
+        return self._begin_head().lines
 
     @_headers_buffer.setter
     def _headers_buffer(self, lines: list[bytes]) -> None:
-        self._response.lines = lines
+        self._begin_head().lines = lines
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Log and answer a request with an error page, and make it the last one.
@@ -337,27 +349,28 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         if self.request_version != "HTTP/0.9":
             if message is None:
                 message = self.responses.get(code, NO_PHRASE)[0]  # type: ignore[call-overload]
-            self._response.status_line(self.protocol_version, code, message)
+            response = self._response or self._begin_head()
+            response.status_line(self.protocol_version, code, message)
 
     def send_header(self, keyword: str, value: str) -> None:
         """Add a header line. Raises ValueError for CR, LF or NUL in it."""
         if self.request_version != "HTTP/0.9":
-            said = self._response.header(keyword, value)
-            if said == CONNECTION_CLOSE:
-                self.close_connection = True
-            elif said == CONNECTION_KEEP_ALIVE:
-                self.close_connection = False
+            response = self._response or self._begin_head()
+            said = response.header(keyword, value)
+            if said:
+                self.close_connection = said == CONNECTION_CLOSE
 
     def end_headers(self) -> None:
         """End the head and send it; one that declares a body leaves together with the body's first bytes."""
         if self.request_version != "HTTP/0.9":
-            self.close_connection = self._response.end(self.command, self.request_version, self.close_connection)
+            response = self._response or self._begin_head()
+            self.close_connection = response.end(self.command, self.request_version, self.close_connection)
             self.flush_headers()
 
     def flush_headers(self) -> None:
         """Send the header lines written so far."""
         response = self._response
-        if len(response):
+        if response is not None and response.pending:
             wfile = self.wfile
             if type(wfile) is ResponseWriter:
                 wfile.send_head(response, self.command)
@@ -376,7 +389,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log a request that is being answered with ``code``."""
-        if isinstance(code, HTTPStatus):
+        if type(code) is not int and isinstance(code, HTTPStatus):
             code = code.value
         self.log_message('"%s" %s %s', self.requestline, str(code), str(size))
 

@@ -26,7 +26,7 @@ from collections import deque
 from typing import Any, Final
 
 from fastserve import limits
-from fastserve._conn import ANSWER, END, OFFER, WAIT, Connection
+from fastserve._conn import ANSWER, END, OFFER, SETTLE, WAIT, Connection
 from fastserve.serving import tls
 from fastserve.serving.timers import Timers
 
@@ -92,7 +92,9 @@ class Loop:
         for key, _ in events:
             target = key.data
             if target.__class__ is Connection:
-                self._act(target, target.ready(now))
+                action = target.ready(now)
+                if action:
+                    self._act(target, action)
             else:
                 target()
         for _ in range(len(self._again)):
@@ -160,20 +162,21 @@ class Loop:
     def _act(self, conn: Connection, action: int) -> None:
         """Do what is to be done until the connection waits."""
         requests = limits.PIPELINE_BATCH
-        while action != WAIT:
+        while action:
             if action == ANSWER:
                 if not requests:
                     self._again.append(conn)
                     return
                 requests -= 1
                 action = self._answer(conn)
+            elif action == SETTLE:
+                self._settle(conn)
+                return
             elif action == OFFER:
                 action = self._offer(conn)
             else:
                 self._close(conn)
                 return
-        if conn.restless:
-            self._settle(conn)
 
     def _settle(self, conn: Connection) -> None:
         """Tell the selector and the timers what the connection waits for."""

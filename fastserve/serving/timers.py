@@ -8,10 +8,9 @@ Knows nothing of a connection but its ``deadline`` and ``timer``; serving.loop c
 """
 
 import heapq
-from typing import Final, Protocol
+from typing import Protocol
 
-# Deadlines are met this many seconds late at most.
-TICK: Final = 0.1
+from fastserve.limits import TICK
 
 
 class Timed(Protocol):

@@ -99,7 +99,7 @@ cdef class RequestParser:
     cdef bint _make_room(self) noexcept
     cdef void _close_line(self, const uint8_t *data, Py_ssize_t size) noexcept
     cdef int _add_field(self, Cursor *c) noexcept
-    cdef int _check_room(self, Cursor *c) noexcept
+    cdef int _within_limits(self, Py_ssize_t passed, int answer) noexcept
     cdef void _note(self, const uint8_t *base, const Field *field) noexcept
     cdef void _note_length(self, const uint8_t *value, Py_ssize_t length) noexcept
     cdef void _note_connection(self, const uint8_t *value, Py_ssize_t length) noexcept
@@ -125,7 +125,7 @@ cdef class RequestHead:
 cdef class ChunkDecoder:
     cdef int phase
     cdef int64_t left           # octets of the current chunk still to come
-    cdef int digits             # of the size being read
+    cdef int digits             # octets of the size, or parts of the trailer's name, read so far
     cdef Py_ssize_t line        # octets of the size line or trailer section so far
     cdef readonly bint done     # the last chunk and its trailers have been read
 
@@ -133,5 +133,8 @@ cdef class ChunkDecoder:
     cdef Py_ssize_t _copy(self, Cursor *c, uint8_t *out) noexcept
     cdef int _size(self, Cursor *c) noexcept
     cdef int _expect(self, Cursor *c, uint8_t octet, int next_phase) noexcept
+    cdef int _size_end(self, Cursor *c) noexcept
     cdef int _extension(self, Cursor *c) noexcept
     cdef int _trailer(self, Cursor *c) noexcept
+    cdef int _trailer_part(self, Cursor *c) noexcept
+    cdef bint _count(self, Py_ssize_t octets, Py_ssize_t most) noexcept

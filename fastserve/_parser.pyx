@@ -30,7 +30,6 @@ from fastserve._ascii cimport (
 from fastserve import limits
 
 cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
     object PyUnicode_New(Py_ssize_t length, Py_UCS4 largest)
     void *PyUnicode_DATA(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
@@ -59,7 +58,6 @@ cdef enum Step:
 cdef enum TransferCodings:
     NO_CODING = 0
     CHUNKED_CODING = 1
-    OTHER_CODING = 2
 
 cdef enum:
     FIRST_ROOM = 16     # fields; grows twofold
@@ -133,11 +131,13 @@ cdef class RequestParser:
         """Scan ``data`` (bytes-like, from the head's first octet on; each time with more at its end).
 
         Returns 0 while octets are missing, 1 when the head is complete, and minus an index into
-        ``errors.REJECTIONS`` when it is refused.
+        ``errors.REJECTIONS`` when it is refused. Raises ValueError where ``data`` has become shorter.
         """
         cdef Py_buffer view
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
+            if view.len < self.pos:
+                raise ValueError("fewer octets than were fed before")
             return self.advance(<const uint8_t *>view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
@@ -248,13 +248,21 @@ cdef class RequestParser:
                 answer = self._head_end(c)
             else:
                 answer = DONE
-        return self._check_room(c) if answer == MORE else answer
+        if answer == DONE or self.rejection:
+            return answer
+        return self._within_limits(c.end if answer == MORE else c.pos, answer)
 
-    cdef int _check_room(self, Cursor *c) noexcept:
-        """The octets ran out: refuse a line or head that is too long already, else ask for more."""
-        if c.end - self.line_start >= self.max_line:
+    cdef int _within_limits(self, Py_ssize_t passed, int answer) noexcept:
+        """`answer`, unless a limit was met in the octets before `passed`, which did not end the line.
+
+        So it is asked where the octets ran out, at the octet that is wrong, and at the LF of each line:
+        then a limit is met at the same octet however the head was split.
+        """
+        cdef Py_ssize_t line = self.line_start + self.max_line
+        cdef Py_ssize_t head = self.head_start + self.max_head
+        if passed >= line and line <= head:
             return -REQUEST_LINE_TOO_LONG if self.phase <= REQUEST_LINE_END else -HEADER_LINE_TOO_LONG
-        return -HEAD_TOO_LONG if c.end - self.head_start >= self.max_head else MORE
+        return -HEAD_TOO_LONG if passed >= head else answer
 
     cdef int _skip_empty_lines(self, Cursor *c) noexcept:
         """RFC 9112 2.2: at least one CRLF before the request line is passed over."""
@@ -312,10 +320,10 @@ cdef class RequestParser:
         if (c.pos - self.mark != 8 or memcmp(version, b"HTTP/", 5) != 0
                 or not is_a(version[5], DIGIT) or version[6] != c'.' or not is_a(version[7], DIGIT)):
             return -BAD_VERSION
-        self.spans.major = version[5] - c'0'
-        self.spans.minor = version[7] - c'0'
-        if self.spans.major != 1:
+        if version[5] != c'1':
             return -UNSUPPORTED_VERSION
+        self.spans.major = 1
+        self.spans.minor = version[7] - c'0'
         step(c)
         self.phase = REQUEST_LINE_END
         return NEXT
@@ -325,9 +333,9 @@ cdef class RequestParser:
             return MORE
         if peek(c) != c'\n':
             return -BAD_LINE_END
+        if self._within_limits(c.pos, NEXT) < 0:
+            return -BAD_LINE_END
         step(c)
-        if c.pos - self.line_start > self.max_line:
-            return -REQUEST_LINE_TOO_LONG
         self.spans.line.length = <uint32_t>(c.pos - self.line_start - 2)
         self.line_start = c.pos
         self.phase = FIELD_START
@@ -382,9 +390,9 @@ cdef class RequestParser:
             return MORE
         if peek(c) != c'\n':
             return -BAD_LINE_END
+        if self._within_limits(c.pos, NEXT) < 0:
+            return -BAD_LINE_END
         step(c)
-        if c.pos - self.line_start > self.max_line:
-            return -HEADER_LINE_TOO_LONG
         self.line_start = c.pos
         self.phase = FIELD_START
         return self._add_field(c)
@@ -394,11 +402,12 @@ cdef class RequestParser:
             return MORE
         if peek(c) != c'\n':
             return -BAD_LINE_END
-        if c.pos - self.head_start >= self.max_head:
-            return -HEAD_TOO_LONG
+        if self._within_limits(c.pos, NEXT) < 0:
+            return -BAD_LINE_END
         step(c)
         self.phase = AFTER_HEAD
-        return self._conclude()
+        self.rejection = self._conclude()
+        return -self.rejection if self.rejection else DONE
 
     # -- What has been passed ------------------------------------------------------------------
 
@@ -433,7 +442,7 @@ cdef class RequestParser:
 
     cdef void _close_line(self, const uint8_t *data, Py_ssize_t size) noexcept:
         """A refused request line ends at its LF, or where the octets ended."""
-        cdef Py_ssize_t end = min(size, self.head_start + self.max_line)
+        cdef Py_ssize_t end = min(size, self.head_start + max(self.max_line, 0))
         # SAFETY: head_start <= pos <= size.
         cdef const void *newline = memchr(data + self.head_start, c'\n', end - self.head_start)
         if newline != NULL:
@@ -462,7 +471,7 @@ cdef class RequestParser:
         elif field.name.length == 17 and same_nocase(name, b"transfer-encoding", 17):
             self._note_codings(value, length)
         elif field.name.length == 6 and same_nocase(name, b"expect", 6):
-            self.framing.expect_continue = length == 12 and same_nocase(value, b"100-continue", 12)
+            self.framing.expect_continue |= length == 12 and same_nocase(value, b"100-continue", 12)
         elif field.name.length == 7 and same_nocase(name, b"upgrade", 7):
             self.has_upgrade = True
 
@@ -471,7 +480,7 @@ cdef class RequestParser:
         cdef int64_t number = 0
         cdef Py_ssize_t i
         for i in range(length):
-            if not is_a(value[i], DIGIT) or number > (INT64_MAX - 9) // 10:
+            if not is_a(value[i], DIGIT) or number > (INT64_MAX - (value[i] - c'0')) // 10:
                 self.rejection = BAD_CONTENT_LENGTH
                 return
             number = number * 10 + (value[i] - c'0')
@@ -506,19 +515,21 @@ cdef class RequestParser:
                 self.rejection = UNSUPPORTED_TRANSFER_ENCODING
 
     cdef int _conclude(self) noexcept:
-        """The verdict on a complete head."""
+        """The verdict on a complete head: a RejectionCode, NONE where it is good."""
         cdef Framing *framing = &self.framing
+        cdef bint current = self.spans.minor >= 1
         if self.host_is_bad or self.hosts > 1:
-            return -BAD_HOST
-        if self.hosts == 0 and self.spans.minor >= 1 and self.require_host:
-            return -MISSING_HOST
+            return BAD_HOST
+        if self.hosts == 0 and current and self.require_host:
+            return MISSING_HOST
         framing.chunked = self.codings == CHUNKED_CODING
         if framing.chunked and framing.content_length >= 0:
-            return -LENGTH_AND_TRANSFER_ENCODING
-        framing.keep_alive = not framing.close and (self.spans.minor >= 1 or self.says_keep_alive)
-        framing.expect_continue &= self.spans.minor >= 1
-        framing.upgrade = self.says_upgrade and self.has_upgrade
-        return DONE
+            return LENGTH_AND_TRANSFER_ENCODING
+        # HTTP/1.0 has no chunks: whoever sends them there is not trusted with another request (6.1).
+        framing.keep_alive = not framing.close and (current or self.says_keep_alive and not framing.chunked)
+        framing.expect_continue &= current
+        framing.upgrade = current and self.says_upgrade and self.has_upgrade
+        return NONE
 
 
 cdef bint next_element(const uint8_t *value, Py_ssize_t length, Py_ssize_t *at, Span *element) noexcept:
@@ -542,6 +553,15 @@ cdef bint next_element(const uint8_t *value, Py_ssize_t length, Py_ssize_t *at, 
     return True
 
 
+cdef bint skip_name(Cursor *c) noexcept:
+    """Pass a reg-name (RFC 3986 3.2.2); False where a percent sign encodes nothing."""
+    while skip_class(c, HOST) and peek(c) == c'%':
+        if c.end - c.pos < 3 or not (is_a(c.base[c.pos + 1], HEX) and is_a(c.base[c.pos + 2], HEX)):
+            return False
+        c.pos += 3
+    return True
+
+
 cdef bint is_host(const uint8_t *value, Py_ssize_t length) noexcept:
     """uri-host [":" port] (RFC 9110 7.2); an empty host is valid (RFC 3986 3.2.2)."""
     cdef Cursor c
@@ -555,8 +575,8 @@ cdef bint is_host(const uint8_t *value, Py_ssize_t length) noexcept:
         if not has_more(&c) or peek(&c) != c']' or c.pos < 3:
             return False
         step(&c)
-    else:
-        skip_class(&c, HOST)
+    elif not skip_name(&c):
+        return False
     if has_more(&c) and peek(&c) == c':':
         step(&c)
         skip_class(&c, DIGIT)
@@ -645,22 +665,19 @@ cdef class RequestHead:
 
     def get(self, str name not None, default=None):
         """Return the value of the first field of that name in any case, or ``default``."""
-        name = name.lower()
-        cdef Py_ssize_t length
-        cdef const char *octets = PyUnicode_AsUTF8AndSize(name, &length)
-        cdef Py_ssize_t i = self._find(octets, length, 0)
+        # Beyond ASCII no name is a token, so whatever it is encoded to is not found.
+        cdef bytes octets = name.lower().encode("utf-8", "replace")
+        cdef Py_ssize_t i = self._find(octets, len(octets), 0)
         return default if i < 0 else self._text(self.spans.fields[i].value)
 
     def get_all(self, str name not None):
         """Return the values of all fields of that name, in order (list of str)."""
-        name = name.lower()
-        cdef Py_ssize_t length
-        cdef const char *octets = PyUnicode_AsUTF8AndSize(name, &length)
-        cdef Py_ssize_t i = self._find(octets, length, 0)
+        cdef bytes octets = name.lower().encode("utf-8", "replace")
+        cdef Py_ssize_t i = self._find(octets, len(octets), 0)
         cdef list values = []
         while i >= 0:
             values.append(self._text(self.spans.fields[i].value))
-            i = self._find(octets, length, i + 1)
+            i = self._find(octets, len(octets), i + 1)
         return values
 
     @property
@@ -698,16 +715,19 @@ cdef class RequestHead:
 
 cdef enum ChunkPhase:
     SIZE
+    SIZE_END
     EXTENSION
     SIZE_LF
     DATA
     DATA_CR
     DATA_LF
     TRAILER_START
-    TRAILER
+    TRAILER_NAME
+    TRAILER_VALUE
     TRAILER_LF
     LAST_LF
     AFTER_CHUNKS
+    BROKEN
 
 
 @cython.final
@@ -747,6 +767,8 @@ cdef class ChunkDecoder:
                 written += self._copy(c, out + written)
             elif self.phase == SIZE:
                 good = self._size(c)
+            elif self.phase == SIZE_END:
+                good = self._size_end(c)
             elif self.phase == EXTENSION:
                 good = self._extension(c)
             elif self.phase == SIZE_LF:
@@ -760,7 +782,8 @@ cdef class ChunkDecoder:
                 self.done = good
             else:
                 good = self._trailer(c)
-        if not good:
+        if not good or self.phase == BROKEN:
+            self.phase = BROKEN
             raise ValueError("broken chunked coding")
         return written
 
@@ -785,38 +808,60 @@ cdef class ChunkDecoder:
             step(c)
             return True
         self.line = self.digits
-        self.phase = EXTENSION
-        return self.digits > 0 and octet in (c'\r', c';', c' ', c'\t')
+        self.phase = SIZE_END
+        return self.digits > 0
+
+    cdef int _size_end(self, Cursor *c) noexcept:
+        """White space may stand before an extension's semicolon, and nothing else may."""
+        cdef Py_ssize_t start = c.pos
+        cdef bint more = skip_blanks(c)
+        if not self._count(c.pos - start, MAX_CHUNK_LINE):
+            return False
+        if more:
+            self.phase = EXTENSION
+        return not more or peek(c) == c';' or peek(c) == c'\r'
 
     cdef int _extension(self, Cursor *c) noexcept:
         """Whatever a field value may hold, up to the CR."""
         cdef Py_ssize_t start = c.pos
         cdef bint more = skip_class(c, FIELD)
-        self.line += c.pos - start
-        if self.line > MAX_CHUNK_LINE:
+        if not self._count(c.pos - start, MAX_CHUNK_LINE):
             return False
         return self._expect(c, c'\r', SIZE_LF) if more else True
 
     cdef int _trailer(self, Cursor *c) noexcept:
-        """Field lines, bounded together, up to an empty one."""
+        """Field lines, bounded together with their ends, up to an empty one."""
+        cdef Py_ssize_t start = c.pos
+        cdef bint good = self._trailer_part(c)
+        return good and (self.phase == LAST_LF or self._count(c.pos - start, MAX_TRAILERS))
+
+    cdef int _trailer_part(self, Cursor *c) noexcept:
+        """`digits` counts the octets of the name, which may not be empty."""
         cdef Py_ssize_t start = c.pos
         if self.phase == TRAILER_LF:
             return self._expect(c, c'\n', TRAILER_START)
-        if self.phase == TRAILER_START:
-            if peek(c) == c'\r':
-                return self._expect(c, c'\r', LAST_LF)
-            self.phase = TRAILER
-        cdef bint more = skip_class(c, FIELD)
-        self.line += c.pos - start
-        if self.line > MAX_TRAILERS:
-            return False
-        return self._expect(c, c'\r', TRAILER_LF) if more else True
+        if self.phase == TRAILER_VALUE:
+            return self._expect(c, c'\r', TRAILER_LF) if skip_class(c, FIELD) else True
+        if self.phase == TRAILER_START and peek(c) == c'\r':
+            return self._expect(c, c'\r', LAST_LF)
+        self.phase = TRAILER_NAME
+        cdef bint more = skip_class(c, TOKEN)
+        self.digits += c.pos > start
+        if not more:
+            return True
+        return self.digits > 0 and self._expect(c, c':', TRAILER_VALUE)
+
+    cdef bint _count(self, Py_ssize_t octets, Py_ssize_t most) noexcept:
+        self.line += octets
+        return self.line <= most
 
     cdef int _expect(self, Cursor *c, uint8_t octet, int next_phase) noexcept:
         if peek(c) != octet:
             return False
         step(c)
-        self.phase = next_phase
-        if next_phase in (SIZE, TRAILER_START):
+        if self.phase == SIZE_LF:
+            self.line = 0
+        if next_phase == SIZE or next_phase == TRAILER_START:
             self.digits = 0
+        self.phase = next_phase
         return True

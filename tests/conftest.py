@@ -1,23 +1,35 @@
 """Fixtures for every test that needs a server: started in a thread, stopped, and nothing left behind."""
 
 import contextlib
-import io
-import sys
+import socketserver
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Client, Running, nothing_left_behind
+from helpers import Client, Running, log_messages, nothing_left_behind
 
 import fastserve
 
 
-class QuietMixin:
-    """Logs nothing."""
+class TCPServer(socketserver.TCPServer):
+    """As a program uses a handler class with the standard library alone."""
 
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+    allow_reuse_address = True
+
+
+# Where a handler class must work.
+HOSTS: dict[str, Any] = {
+    "loop": fastserve.HTTPServer,
+    "threads": fastserve.ThreadingHTTPServer,
+    "socketserver": TCPServer,
+}
+
+
+@pytest.fixture(params=HOSTS.values(), ids=HOSTS.keys())
+def host(request: pytest.FixtureRequest) -> Any:
+    """A server class; a test that asks for it runs on each."""
+    return request.param
 
 
 @pytest.fixture
@@ -49,12 +61,25 @@ def client(serve: Any) -> Iterator[Callable[[Any], Client]]:
         yield lambda server: stack.enter_context(Client(getattr(server, "server_address", server)))
 
 
+class Log:
+    """What has been written to sys.stderr, by any thread."""
+
+    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
+        self._capture = capture
+        self._text = ""
+
+    def text(self) -> str:
+        self._text += self._capture.readouterr().err
+        return self._text
+
+    def messages(self) -> list[str]:
+        """The lines, which must all be of the log, without their address and time."""
+        return log_messages(self.text())
+
+
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What servers write to sys.stderr, also from other threads."""
-    text = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", text)
-    return text
+def log(capsys: pytest.CaptureFixture[str]) -> Log:
+    return Log(capsys)
 
 
 @pytest.fixture

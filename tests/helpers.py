@@ -40,7 +40,7 @@ class Client:
 
     def __init__(self, address: Any, patience: float = PATIENCE) -> None:
         self.sock = connect(address, patience)
-        self._buffer = b""
+        self._buffer = bytearray()
 
     def send(self, data: bytes) -> None:
         """Send all of it; a server that has closed is met when its replies are read."""
@@ -58,7 +58,7 @@ class Client:
         """
         if not self._fill_to(1):
             return None
-        if not self._buffer.startswith(b"HTTP/"[: len(self._buffer)]):
+        if not b"HTTP/".startswith(self._buffer[:5]):
             return Reply("", [], self.rest())
         head = self._cut(self._find(b"\r\n\r\n")).decode("latin-1")
         line, *fields = head[:-4].split("\r\n")
@@ -134,7 +134,8 @@ class Client:
         return bool(data)
 
     def _cut(self, size: int) -> bytes:
-        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
         return data
 
 
@@ -161,7 +162,9 @@ def ask(address: Any, data: bytes) -> Reply:
         return client.ask(data)
 
 
-def request(method: str = "GET", target: str = "/", *fields: str, body: bytes = b"", version: str = "1.1") -> bytes:
+def request(
+    method: str = "GET", target: str = "/", *fields: str, body: bytes = b"", version: str = "1.1"
+) -> bytes:
     """The octets of a request; Content-Length comes with a body."""
     lines = [f"{method} {target} HTTP/{version}", "Host: test", *fields]
     if body:

@@ -5,8 +5,8 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from fastserve._parser import RequestParser
 
+from fastserve._parser import RequestParser
 from fastserve.errors import REJECTIONS, Rejection
 
 PARSER_PXD = Path(__file__).parents[1] / "fastserve" / "_parser.pxd"

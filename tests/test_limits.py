@@ -9,9 +9,9 @@ import io
 from collections.abc import Callable
 
 import pytest
-from fastserve._parser import ChunkDecoder, RequestParser
 
 from fastserve import limits
+from fastserve._parser import ChunkDecoder, RequestParser
 from fastserve.errors import REJECTIONS
 
 START = b"GET / HTTP/1.1\r\nHost: a\r\n"

@@ -9,8 +9,8 @@ import sys
 from typing import Any
 
 import pytest
-from fastserve._parser import ChunkDecoder, RequestHead, RequestParser
 
+from fastserve._parser import ChunkDecoder, RequestHead, RequestParser
 from fastserve.errors import REJECTIONS
 
 GET = b"GET /a?b HTTP/1.1\r\nHost: a\r\nAccept: x\r\naccept: y\r\nA:\r\n\r\n"
@@ -139,10 +139,16 @@ def test_taking_leaves_the_parser_as_new() -> None:
         assert (parser.scanned, parser.length) == (0, -1)
 
 
-def test_a_parser_works_on_after_a_refusal_was_taken() -> None:
+@pytest.mark.parametrize("refused", [
+    b"\n", b"\r\n" * 9, b"GET\r\n", REFUSED,
+    b"GET / HTTP/1.1\r\nHost: /\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+])
+def test_a_parser_works_on_after_a_refusal_was_taken(refused: bytes) -> None:
     parser = RequestParser()
-    parser.feed(REFUSED)
-    parser.take(REFUSED)
+    assert parser.feed(refused) < 0
+    parser.take(refused)
     assert parser.feed(GET) == 1
     assert parser.take(GET).rejection == 0
 
@@ -271,12 +277,22 @@ def test_version_as_text_and_as_number(minor: int) -> None:
     assert (head.version, head.version_number) == (f"HTTP/1.{minor}", (1, minor))
 
 
-def test_more_fields_than_there_is_room_for_at_first() -> None:
-    octets = b"GET / HTTP/1.0\r\n%b\r\n" % b"".join(b"N%d: v%d\r\n" % (i, i) for i in range(999))
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 32, 33, 999])
+def test_few_fields_and_many(count: int) -> None:
+    """The head keeps its own, whatever the parser that found it reads afterwards."""
+    octets = b"GET / HTTP/1.0\r\n%b\r\n" % b"".join(b"N%d: v%d\r\n" % (i, i) for i in range(count))
     parser = RequestParser()
     parser.max_headers = 1000
-    assert parser.feed(octets) == 1
-    assert parser.take(octets).fields() == [(f"N{i}", f"v{i}") for i in range(999)]
+    heads = []
+    for _ in range(2):
+        assert parser.feed(octets) == 1
+        heads.append(parser.take(octets))
+        assert parser.feed(GET) == 1
+        parser.take(GET)
+    for head in heads:
+        assert head.fields() == [(f"N{i}", f"v{i}") for i in range(count)]
+        assert head.get(f"n{count - 1}") == (f"v{count - 1}" if count else None)
+        assert (head.content_length, head.chunked, head.keep_alive) == (-1, False, False)
 
 
 # -- Refused heads: what an error page and a log line need ------------------------------------------
@@ -319,6 +335,56 @@ def test_the_line_of_a_refused_head_is_bounded() -> None:
     parser.max_line = 100
     assert REJECTIONS[-parser.feed(octets)].name == "REQUEST_LINE_TOO_LONG"
     assert parser.take(octets).requestline == "A" * 100
+
+
+# -- Every octet at every place --------------------------------------------------------------------
+# Octets are looked at four, eight or sixteen at a time, so each place in such a group is tried.
+
+PLACES = range(40)
+TCHARS = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+VISIBLE = frozenset(range(0x21, 0x100)) - {0x7F}
+
+
+def placed(octet: int, place: int, filler: bytes) -> bytes:
+    """Return octets of the filler, longer than any group, with another octet among them."""
+    return filler * place + bytes([octet]) + filler * (len(PLACES) - place)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_octet_in_a_value(place: int) -> None:
+    for octet in range(256):
+        text = placed(octet, place, b"\xe9")
+        head = parse(b"GET / HTTP/1.0\r\nA: " + text + b"\r\n\r\n")
+        assert (head.rejection == 0) == (octet in VISIBLE | {0x20, 0x09})
+        assert head.rejection or head.get("a") == text.strip(b" \t").decode("latin-1")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_octet_in_a_target(place: int) -> None:
+    for octet in range(256):
+        text = placed(octet, place, b"/")
+        head = parse(b"GET " + text + b" HTTP/1.0\r\n\r\n")
+        assert (head.rejection == 0) == (octet in VISIBLE)
+        assert head.rejection or head.target == text.decode("latin-1")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_octet_in_a_name_or_method(place: int) -> None:
+    for octet in range(256):
+        text = placed(octet, place, b"n")
+        assert (refusal(text + b" / HTTP/1.0\r\n\r\n") == "NONE") == (octet in TCHARS)
+        if octet != ord(":"):
+            assert (refusal(b"GET / HTTP/1.0\r\n" + text + b":\r\n\r\n") == "NONE") == (octet in TCHARS)
+
+
+@pytest.mark.parametrize("length", PLACES)
+def test_an_octet_that_is_not_ascii_anywhere_in_a_text(length: int) -> None:
+    for place in range(length):
+        text = b"a" * place + b"\xe9" + b"b" * (length - place - 1)
+        head = parse(b"GET " + text + b" HTTP/1.0\r\nA:" + text + b"\r\n\r\n")
+        assert head.target == head.get("a") == text.decode("latin-1")
+    plain = "c" * length
+    assert parse(f"GET / HTTP/1.0\r\nA:{plain}\r\n\r\n".encode()).get("a") == plain
 
 
 # -- Names that are kept ---------------------------------------------------------------------------

@@ -80,10 +80,8 @@ def read_head(rfile: Any, raw_requestline: bytes) -> RequestHead:
     while lines[-1].endswith(b"\n") and lines[-1] not in (b"\r\n", b"\n") and len(lines) <= parser.max_headers:
         lines.append(rfile.readline(MAX_LINE + 1))
     data = b"".join(lines)
-    for _ in range(2):
-        if parser.feed(data):
-            break
-        data += b"\r\n"
+    while not parser.feed(data):
+        data += b"\r\n"  # ends the line that broke off, and then the head
     return parser.take(data)
 
 

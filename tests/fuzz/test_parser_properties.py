@@ -6,9 +6,10 @@ The grammar of RFC 9112 stands here a second time, as regular expressions, and t
 import re
 from typing import Any
 
-from fastserve._parser import ChunkDecoder, RequestHead, RequestParser
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
+from fastserve._parser import ChunkDecoder, RequestHead, RequestParser
 
 # The same examples in every run: a failure can be looked at again, and no run is slower than another.
 PROFILE = settings(deadline=None, derandomize=True, database=None, max_examples=500)

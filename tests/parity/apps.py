@@ -16,11 +16,13 @@ MTIME = 1_000_000_000
 
 # What may be called for a response, and around requests. handle() is not here: to override it changes how
 # a connection travels, which cases of their own look at.
-HOOKS = (
-    "handle_one_request parse_request handle_expect_100 do_GET do_HEAD send_head translate_path guess_type "
-    "list_directory copyfile send_error send_response send_response_only send_header end_headers flush_headers "
-    "version_string date_time_string log_request log_error log_message address_string log_date_time_string"
-).split()
+HOOKS = [
+    "handle_one_request", "parse_request", "handle_expect_100", "do_GET", "do_HEAD",
+    "send_head", "translate_path", "guess_type", "list_directory", "copyfile",
+    "send_error", "send_response", "send_response_only", "send_header", "end_headers", "flush_headers",
+    "version_string", "date_time_string",
+    "log_request", "log_error", "log_message", "address_string", "log_date_time_string",
+]
 
 Namespace = dict[str, Any]
 
@@ -81,7 +83,7 @@ def echo(self: Any) -> None:
     self.wfile.write(body)
 
 
-def answer(self: Any, body: bytes, *headers: tuple[str, str]) -> None:
+def answer(self: Any, body: bytes, *headers: tuple[str, Any]) -> None:
     self.send_response(200)
     for name, value in headers:
         self.send_header(name, value)
@@ -102,7 +104,8 @@ def do_FIELDS(self: Any) -> None:
 
 
 def do_MANY(self: Any) -> None:
-    answer(self, b"x", ("X-One", "1"), ("x-one", "2"), ("X-Int", 3), ("X-Latin", "D\xe4ngerous"), ("X-Empty", ""))  # type: ignore[arg-type]
+    headers = [("X-One", "1"), ("x-one", "2"), ("X-Int", 3), ("X-Latin", "D\xe4ngerous"), ("X-Empty", "")]
+    answer(self, b"x", *headers)
 
 
 def do_ENDLESS(self: Any) -> None:
@@ -267,6 +270,8 @@ def recorded(base: Any, calls: list[str], names: list[str]) -> Namespace:
 def make_apps(base: Any, simple: Any, folder: Path, calls: list[str]) -> dict[str, Any]:
     """All handlers by name, made of BaseHTTPRequestHandler and SimpleHTTPRequestHandler."""
 
+    own_types = {".txt": "text/x-own", "": "x/none"}
+
     def of(parent: Any, **namespace: Any) -> Any:
         return type("Handler", (parent,), namespace)
 
@@ -277,7 +282,7 @@ def make_apps(base: Any, simple: Any, folder: Path, calls: list[str]) -> dict[st
     return {
         "files": served(simple),
         "files11": served(files11),
-        "files with their own types": served(of(files11, extensions_map={".txt": "text/x-own", "": "x/none"})),
+        "files with their own types": served(of(files11, extensions_map=own_types)),
         "recorded files": served(of(simple, **recorded(simple, calls, HOOKS))),
         "plain": plain,
         "plain11": plain11,

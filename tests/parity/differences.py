@@ -26,11 +26,11 @@ DIFFERENCES: Final = {
     # -- Requests that are refused -------------------------------------------------------------
     "malformed": Difference(
         title="Malformed requests get 400",
-        http_server="splits a request line at any white space and takes bare LF for a line end; a header line "
-        "without a colon, with a space before it or with a bad name hides all later ones; NUL, bare "
-        "CR and control characters pass",
-        fastserve="answers 400 and closes before any handler runs: exactly one space between method, target and "
-        "version, CRLF alone ends a line, a header line is name:value",
+        http_server="splits a request line at any white space and takes bare LF for a line end; a header "
+        "line without a colon, with a space before it or with a bad name hides all later ones; NUL, bare CR "
+        "and control characters pass",
+        fastserve="answers 400 and closes before any handler runs: exactly one space between method, target "
+        "and version, CRLF alone ends a line, a header line is name:value",
         reason="what two parsers read differently is what request smuggling lives on (RFC 9112 2.2, 3, 5.1)",
         tests=(
             # "HTTP/1.1" followed by a bare LF.
@@ -47,12 +47,14 @@ DIFFERENCES: Final = {
     "host": Difference(
         title="Host is checked",
         http_server="does not look at Host",
-        fastserve="answers 400 to an HTTP/1.1 request without Host, to several Hosts and to one that is no host",
+        fastserve="answers 400 to an HTTP/1.1 request without Host, to several Hosts and to one that is no "
+        "host",
         reason="RFC 9112 3.2 requires it",
     ),
     "http09": Difference(
         title="HTTP/0.9 and requests without a version are refused",
-        http_server="answers GET without a version with a bare body, and its own errors without a status line",
+        http_server="answers GET without a version with a bare body, and its own errors without a status "
+        "line",
         fastserve="answers 400 or 505 with a status line and headers, whatever was wrong",
         reason="no client has spoken HTTP/0.9 for decades; a bare body can be made to look like a response "
         "(RFC 9112 2.3; cpython #139492)",
@@ -133,8 +135,8 @@ DIFFERENCES: Final = {
     "deadlines": Difference(
         title="Slow and idle connections end",
         http_server="waits for ever unless the handler class sets timeout",
-        fastserve="ends a keep-alive connection after 75 s without a request, answers 408 to a head that takes "
-        "longer than 30 s, and gives up on a client that takes or sends nothing for 60 s; timeout, "
+        fastserve="ends a keep-alive connection after 75 s without a request, answers 408 to a head that "
+        "takes longer than 30 s, and gives up on a client that takes or sends nothing for 60 s; timeout, "
         "where set, is used instead",
         reason="a server that is left running must not collect dead connections",
     ),
@@ -172,8 +174,8 @@ DIFFERENCES: Final = {
     "error-reason": Difference(
         title="send_error() takes any message",
         http_server="raises UnicodeEncodeError past latin-1, and sends control characters",
-        fastserve="replaces what latin-1 lacks and writes control characters as \\xNN in the status line; the "
-        "page has the message as it is",
+        fastserve="replaces what latin-1 lacks and writes control characters as \\xNN in the status line; "
+        "the page has the message as it is",
         reason="a file name in an error message must not break the response (cpython #86693)",
     ),
     "pages": Difference(
@@ -192,11 +194,11 @@ DIFFERENCES: Final = {
     # -- Files ---------------------------------------------------------------------------------
     "location": Difference(
         title="Location is one slash and a path of this server",
-        http_server="redirects /\\host/..%2fdir to /\\host/..%2fdir/, which browsers take for another host, and "
-        "repeats the host of an absolute-form target",
+        http_server="redirects /\\host/..%2fdir to /\\host/..%2fdir/, which browsers take for another host, "
+        "and repeats the host of an absolute-form target",
         fastserve="sends the path alone, begun with one slash, a backslash as %5C",
-        reason="open redirect (CVE-2021-28861 and what its fix left open); a path keeps whatever host and scheme "
-        "the client used (RFC 9110 10.2.2)",
+        reason="open redirect (CVE-2021-28861 and what its fix left open); a path keeps whatever host and "
+        "scheme the client used (RFC 9110 10.2.2)",
         tests=(
             # https://pypi.org/dir: the path alone, without the host, in Location.
             "SimpleHTTPServerTestCase.test_get_dir_redirect_location_domain_injection_bug",
@@ -261,8 +263,8 @@ DIFFERENCES: Final = {
     ),
     "shutdown": Difference(
         title="shutdown() returns at once",
-        http_server="waits for the next poll, up to half a second, and for ever where serve_forever() was not "
-        "called or is on the same thread",
+        http_server="waits for the next poll, up to half a second, and for ever where serve_forever() was "
+        "not called or is on the same thread",
         fastserve="wakes the loop; returns where nothing runs, and from a handler it only asks for the end",
         reason="cpython #88932",
     ),

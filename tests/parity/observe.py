@@ -4,10 +4,12 @@ Masked are only the parts that cannot be equal: the value of Date, the number in
 the words of a page the library wrote (rows ``server-field`` and ``pages`` of differences.py).
 """
 
+import contextlib
 import html
 import io
 import re
 import sys
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from helpers import Client, Reply, log_messages
@@ -15,6 +17,8 @@ from helpers import Client, Reply, log_messages
 DATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 SERVER = re.compile(r"(BaseHTTP|SimpleHTTP)(/0\.6)? Python/\d+\.\d+\.\d+\S*")
 PROBE = b"PROBE / HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n"
+# 501 from a handler that has no such method, or the answer of one that has every method.
+PROBE_ANSWER = re.compile(rb"\('PROBE'\)|do_PROBE")
 
 # The types of the library's own pages. HEAD has their length too, and no page.
 OWN_TYPES = ("text/html;charset=utf-8", "text/html; charset=utf-8")
@@ -41,17 +45,16 @@ def words(page: bytes) -> bytes:
 
 def mask(reply: Reply) -> Reply:
     own = reply.get("Content-Type") in OWN_TYPES
-    headers = []
-    for name, value in reply.headers:
-        if name == "Date" and DATE.fullmatch(value):
-            value = "DATE"
-        elif name == "Server" and SERVER.fullmatch(value):
-            value = SERVER.sub(r"\1 PYTHON", value)
-        elif name == "Content-Length" and own:
-            assert value == str(len(reply.body)) or not reply.body
-            value = "PAGE"
-        headers.append((name, value))
+    headers = [(name, mask_value(name, value, own)) for name, value in reply.headers]
     return Reply(reply.line, headers, words(reply.body) if own else reply.body)
+
+
+def mask_value(name: str, value: str, own: bool) -> str:
+    if name == "Date" and DATE.fullmatch(value):
+        return "DATE"
+    if name == "Server" and SERVER.fullmatch(value):
+        return SERVER.sub(r"\1 PYTHON", value)
+    return "PAGE" if name == "Content-Length" and own else value
 
 
 def read_replies(client: Client, methods: list[str]) -> list[Reply]:
@@ -69,16 +72,26 @@ def read_replies(client: Client, methods: list[str]) -> list[Reply]:
 
 
 def is_still_open(client: Client) -> bool:
-    """Whether another request gets an answer, whatever octets stand before it."""
+    """Whether another request is understood and answered, whatever octets stand before the answer."""
     client.send(PROBE)
-    return b"HTTP/1." in client.rest()
+    return PROBE_ANSWER.search(client.rest()) is not None
+
+
+@contextlib.contextmanager
+def stderr_as(log: io.StringIO) -> Iterator[None]:
+    """By assignment, so that servers in other threads write there too."""
+    before, sys.stderr = sys.stderr, log
+    try:
+        yield
+    finally:
+        sys.stderr = before
 
 
 def observe(address: Any, request: bytes, methods: list[str], calls: list[str]) -> Seen:
     """Send ``request``, which may be several, on a connection of its own."""
     calls.clear()
-    log = sys.stderr = io.StringIO()
-    with Client(address) as client:
+    log = io.StringIO()
+    with stderr_as(log), Client(address) as client:
         client.send(request)
         try:
             replies = read_replies(client, methods)

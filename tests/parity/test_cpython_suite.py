@@ -1,4 +1,4 @@
-"""CPython's own tests of http.server, run on fastserve: they fail where differences.py says, and nowhere else.
+"""CPython's own tests of http.server, run on fastserve: they fail where differences.py says, and only there.
 
 Every failure must be named by a row there, and every named test that this Python has must fail, so that no
 row outlives its difference. rebound.py runs the suite; what it leaves out, and why:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from fastserve._parser import ChunkDecoder, RequestHead, RequestParser
 
+from fastserve._parser import ChunkDecoder, RequestHead, RequestParser
 from fastserve.errors import REJECTIONS
 
 from . import guard

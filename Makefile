@@ -1,0 +1,30 @@
+# What a developer does every day. CONTRIBUTING.md tells more; .ci/run does all of it.
+
+PYTHON ?= python
+
+.PHONY: dev serve test check debug sanitize bench clean
+
+dev:  # an editable install, built in place, with every tool
+	$(PYTHON) -m pip install -e '.[dev,bench]'
+
+serve:
+	$(PYTHON) -m fastserve
+
+test:
+	$(PYTHON) -m pytest
+
+check:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	$(PYTHON) -c 'from cython_lint.cython_lint import main; main()' --no-pycodestyle fastserve
+
+debug sanitize:  # the test suite against a build of that kind, in build/
+	.ci/suite $@ $(PYTHON)
+
+bench:
+	$(PYTHON) bench/run.py
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -f fastserve/*.so
+	find . -name __pycache__ -prune -exec rm -rf {} +

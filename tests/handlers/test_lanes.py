@@ -1,0 +1,832 @@
+"""Where a handler runs, and what it may count on there: on the loop, in a thread, under the stdlib's servers.
+
+Also what people override in it: handle(), setup(), finish(), __init__, the streams, timeout.
+"""
+
+import contextlib
+import functools
+import http.server
+import io
+import re
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from helpers import PATIENCE, ask, connect, request, wait_until
+
+import fastserve
+from fastserve import BaseHTTPRequestHandler
+
+
+class Handler(BaseHTTPRequestHandler):
+    """What somebody wrote for http.server: nothing in it is of fastserve but its base."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        self.answer(self.path.encode())
+
+    def do_POST(self) -> None:
+        self.answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+
+class Gate:
+    """Where a handler waits for the test, and the test for a handler, a while at most."""
+
+    def __init__(self) -> None:
+        self._opened = threading.Event()
+        self._reached = threading.Event()
+
+    def wait(self) -> None:
+        """In the handler: say that it is here and wait."""
+        self._reached.set()
+        assert self._opened.wait(PATIENCE)
+
+    def reached(self, within: float = PATIENCE) -> bool:
+        return self._reached.wait(within)
+
+    def open(self) -> None:
+        self._opened.set()
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open()
+
+
+# -- Unchanged handlers ------------------------------------------------------------------------
+
+SERVERS = {
+    "loop": fastserve.HTTPServer,
+    "threads": fastserve.ThreadingHTTPServer,
+    "http.server": http.server.HTTPServer,
+    "http.server-threads": http.server.ThreadingHTTPServer,
+}
+
+
+@pytest.mark.parametrize("server_class", SERVERS.values(), ids=SERVERS.keys())
+def test_get_and_post_on_one_connection(server_class: Any, serve: Any, client: Any) -> None:
+    peer = client(serve(Handler, server_class))
+    for number in range(3):
+        assert peer.ask(request("GET", f"/{number}")).body == b"/%d" % number
+        assert peer.ask(request("POST", "/", body=b"posted %d" % number)).body == b"posted %d" % number
+    assert peer.ask(request("DELETE")).status == 501
+    assert peer.is_closed()
+
+
+def test_get_and_post_on_tcp_server(host: Any, serve: Any, client: Any) -> None:
+    peer = client(serve(Handler, host))
+    assert peer.ask(request("POST", "/", body=b"x" * 100_000)).body == b"x" * 100_000
+    assert peer.ask(request("GET", "/after")).body == b"/after"
+
+
+def test_a_handler_for_http_server_on_fastserve(serve: Any, client: Any) -> None:
+    """A foreign class: it reads and writes through the socket's own file objects."""
+
+    class Foreign(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        do_GET = Handler.do_GET
+        answer = Handler.answer
+
+    for server_class in (fastserve.HTTPServer, fastserve.ThreadingHTTPServer):
+        peer = client(serve(Foreign, server_class))
+        assert peer.ask(request("GET", "/1")).body == b"/1"
+        assert peer.ask(request("GET", "/2")).body == b"/2"
+        peer.close()
+
+
+def test_one_handler_object_lives_as_long_as_its_connection(host: Any, serve: Any, client: Any) -> None:
+    class Counting(Handler):
+        def setup(self) -> None:
+            super().setup()
+            self.count = 0
+
+        def do_GET(self) -> None:
+            self.count += 1
+            self.answer(b"%d" % self.count)
+
+    server = serve(Counting, host)
+    first = client(server)
+    assert [first.ask(request()).body for _ in range(3)] == [b"1", b"2", b"3"]
+    first.close()
+    assert client(server).ask(request()).body == b"1"
+
+
+def test_methods_are_looked_up_each_time(host: Any, serve: Any, client: Any) -> None:
+    class Growing(Handler):
+        pass
+
+    peer = client(serve(Growing, host))
+    assert peer.ask(request()).status == 200
+    Growing.do_PATCH = Handler.do_GET
+    assert peer.ask(request("PATCH")).status == 200
+    del Growing.do_PATCH
+    assert peer.ask(request("PATCH")).status == 501
+
+
+# -- What makes a handler ----------------------------------------------------------------------
+
+
+class Named(Handler):
+    def __init__(self, *args: Any, name: str = "nobody", **kwargs: Any) -> None:
+        # Before super().__init__(), because that one answers.
+        self.name = name
+        super().__init__(*args, **kwargs)
+
+    def do_GET(self) -> None:
+        self.answer(self.name.encode())
+
+
+def make_named(request: Any, client_address: Any, server: Any) -> Named:
+    return Named(request, client_address, server, name="function")
+
+
+class Maker:
+    def __call__(self, *args: Any) -> Named:
+        return Named(*args, name="object")
+
+
+MAKERS = {
+    "class": (Named, b"nobody"),
+    "partial": (functools.partial(Named, name="partial"), b"partial"),
+    "function": (make_named, b"function"),
+    "lambda": (lambda *args: Named(*args, name="lambda"), b"lambda"),
+    "object": (Maker(), b"object"),
+}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_any_callable_makes_handlers(kind: str, host: Any, serve: Any, client: Any) -> None:
+    maker, name = MAKERS[kind]
+    peer = client(serve(maker, host))
+    assert peer.ask(request()).body == name
+    assert peer.ask(request()).body == name
+
+
+def test_a_function_that_is_the_handler(host: Any, serve: Any, client: Any) -> None:
+    def handle(request: socket.socket, client_address: Any, server: Any) -> None:
+        request.sendall(b"got " + request.recv(100))
+
+    peer = client(serve(handle, host))
+    peer.send(b"octets")
+    assert peer.rest() == b"got octets"
+
+
+def test_a_handler_that_cannot_be_made_is_reported(host: Any, serve: Any, client: Any) -> None:
+    errors: list[str] = []
+
+    class Server(host):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            errors.append("error")
+
+    server = serve(functools.partial(Named, unknown=1), Server)
+    peer = client(server)
+    peer.send(request())
+    assert peer.is_closed()
+    assert errors == ["error"]
+
+
+# -- Overrides ---------------------------------------------------------------------------------
+
+
+def test_setup_and_finish(host: Any, serve: Any, client: Any) -> None:
+    calls: list[str] = []
+
+    class Framed(Handler):
+        def setup(self) -> None:
+            calls.append("setup")
+            super().setup()
+
+        def do_GET(self) -> None:
+            calls.append("GET")
+            super().do_GET()
+
+        def finish(self) -> None:
+            calls.append("finish")
+            super().finish()
+
+    peer = client(serve(Framed, host))
+    peer.ask(request())
+    peer.ask(request("GET", "/", "Connection: close"))
+    assert peer.is_closed()
+    assert wait_until(lambda: calls == ["setup", "GET", "GET", "finish"]), calls
+
+
+def test_finish_is_called_when_the_client_goes(host: Any, serve: Any, client: Any) -> None:
+    finished = threading.Event()
+
+    class Framed(Handler):
+        def finish(self) -> None:
+            super().finish()
+            finished.set()
+
+    peer = client(serve(Framed, host))
+    peer.ask(request())
+    assert not finished.is_set()
+    peer.close()
+    assert finished.wait(PATIENCE)
+
+
+def test_finish_is_called_after_an_exception(host: Any, serve: Any, client: Any) -> None:
+    calls: list[str] = []
+
+    class Broken(Handler):
+        def do_GET(self) -> None:
+            raise KeyError("broken")
+
+        def finish(self) -> None:
+            calls.append("finish")
+            super().finish()
+
+    class Server(host):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            calls.append("error")
+
+    peer = client(serve(Broken, Server))
+    peer.send(request())
+    assert peer.is_closed()
+    assert sorted(calls) == ["error", "finish"]
+
+
+def test_an_overridden_handle_sees_the_whole_connection(host: Any, serve: Any, client: Any) -> None:
+    calls: list[str] = []
+
+    class Watched(Handler):
+        def handle(self) -> None:
+            calls.append(f"begin {self.connection.gettimeout()}")
+            super().handle()
+            calls.append("end")
+
+    peer = client(serve(Watched, host))
+    assert peer.ask(request("GET", "/1")).body == b"/1"
+    assert calls == ["begin None"]
+    assert peer.ask(request("GET", "/2", "Connection: close")).body == b"/2"
+    assert peer.is_closed()
+    assert calls == ["begin None", "end"]
+
+
+def test_a_handle_of_one_s_own(host: Any, serve: Any, client: Any) -> None:
+    """As wsgiref has it: one request read by hand."""
+
+    class Manual(Handler):
+        def handle(self) -> None:
+            self.raw_requestline = self.rfile.readline(65537)
+            if self.parse_request():
+                self.answer(self.headers.get("X-Name", "none").encode())
+
+    peer = client(serve(Manual, host))
+    assert peer.ask(request("GET", "/", "X-Name: value")).body == b"value"
+    assert peer.is_closed()
+
+
+def test_handle_may_wait_with_a_selector(host: Any, serve: Any, client: Any) -> None:
+    class Selecting(Handler):
+        def handle(self) -> None:
+            assert select.select([self.connection], [], [], PATIENCE)[0]
+            with contextlib.suppress(ConnectionError):
+                super().handle()
+
+    assert client(serve(Selecting, host)).ask(request("GET", "/x")).body == b"/x"
+
+
+def test_handle_one_request_may_be_wrapped(host: Any, serve: Any, client: Any) -> None:
+    lines: list[bytes] = []
+
+    class Wrapped(Handler):
+        def handle_one_request(self) -> None:
+            super().handle_one_request()
+            lines.append(self.raw_requestline)
+
+    peer = client(serve(Wrapped, host))
+    peer.ask(request("GET", "/1"))
+    peer.ask(request("GET", "/2"))
+    peer.close()
+    assert wait_until(lambda: len(lines) == 3)
+    assert lines == [b"GET /1 HTTP/1.1\r\n", b"GET /2 HTTP/1.1\r\n", b""]
+
+
+def test_handle_one_request_of_one_s_own(host: Any, serve: Any, client: Any) -> None:
+    """Read line by line, without parse_request()."""
+
+    class Own(Handler):
+        def handle_one_request(self) -> None:
+            lines = []
+            for line in iter(self.rfile.readline, b""):
+                if line == b"\r\n":
+                    break
+                lines.append(line)
+            self.close_connection = not lines
+            if lines:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % len(lines))
+
+    peer = client(serve(Own, host))
+    assert peer.ask(request("GET", "/", "A: b")).body == b"3"
+    assert peer.ask(request("GET", "/")).body == b"2"
+    peer.end()
+    assert peer.is_closed()
+
+
+def test_parse_request_may_be_wrapped(host: Any, serve: Any, client: Any) -> None:
+    class Rewriting(Handler):
+        def parse_request(self) -> bool:
+            good = super().parse_request()
+            if good:
+                self.path = self.path.upper()
+            return good
+
+    assert client(serve(Rewriting, host)).ask(request("GET", "/path")).body == b"/PATH"
+
+
+def test_streams_replaced_in_setup(host: Any, serve: Any, client: Any) -> None:
+    class Own(Handler):
+        def setup(self) -> None:
+            super().setup()
+            self.rfile = self.connection.makefile("rb")
+            self.wfile = self.connection.makefile("wb")
+
+    peer = client(serve(Own, host))
+    assert peer.ask(request("GET", "/1")).body == b"/1"
+    assert peer.ask(request("POST", "/", body=b"body")).body == b"body"
+
+
+def test_a_stream_wrapped_in_setup(host: Any, serve: Any, client: Any) -> None:
+    """The own streams go on under somebody else's."""
+    seen: list[bytes] = []
+
+    class Tee(io.RawIOBase):
+        def __init__(self, stream: Any) -> None:
+            self.stream = stream
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            seen.append(bytes(data))
+            return self.stream.write(data)
+
+    class Teed(Handler):
+        def setup(self) -> None:
+            super().setup()
+            self.wfile = Tee(self.wfile)
+
+    peer = client(serve(Teed, host))
+    assert peer.ask(request("GET", "/1")).body == b"/1"
+    assert peer.ask(request("GET", "/2")).body == b"/2"
+    assert [data.partition(b" ")[0] for data in seen] == [b"HTTP/1.1", b"/1", b"HTTP/1.1", b"/2"]
+
+
+def test_the_socket_wrapped_in_setup(host: Any, serve: Any, client: Any) -> None:
+    """As TLS by hand or a proxy does: the handler goes on with another object."""
+
+    class Wrapper:
+        def __init__(self, sock: socket.socket) -> None:
+            self._sock = sock
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._sock, name)
+
+        def recv_into(self, *args: Any) -> int:
+            return self._sock.recv_into(*args)
+
+    class Wrapped(Handler):
+        def setup(self) -> None:
+            self.request = Wrapper(self.request)
+            super().setup()
+
+    peer = client(serve(Wrapped, host))
+    assert peer.ask(request("GET", "/1")).body == b"/1"
+    assert peer.ask(request("GET", "/2")).body == b"/2"
+
+
+# -- Buffers and options of the socket ---------------------------------------------------------
+
+
+def test_unbuffered_rfile_takes_nothing_ahead(host: Any, serve: Any, client: Any) -> None:
+    class Unbuffered(Handler):
+        rbufsize = 0
+
+        def do_TAKE(self) -> None:
+            self.answer(self.connection.recv(100))
+
+    peer = client(serve(Unbuffered, host))
+    assert peer.ask(request("TAKE") + b"straight from the socket").body == b"straight from the socket"
+    assert peer.ask(request("GET", "/2")).body == b"/2"
+
+
+def test_an_unbuffered_head_that_breaks_off(host: Any, serve: Any, client: Any) -> None:
+    errors: list[Any] = []
+
+    class Unbuffered(Handler):
+        rbufsize = 0
+
+    class Server(host):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            errors.append(client_address)
+
+    peer = client(serve(Unbuffered, Server))
+    peer.send(b"GET / HTTP/1.1\r\nHost: te")
+    peer.end()
+    peer.rest()
+    assert not errors
+
+
+@pytest.mark.parametrize("size", [-1, 10_000])
+def test_buffered_wfile_waits_for_the_end(size: int, host: Any, serve: Any, client: Any, gate: Gate) -> None:
+    class Buffered(Handler):
+        wbufsize = size
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"one ")
+            gate.wait()
+            self.wfile.write(b"two ")
+
+    peer = client(serve(Buffered, host))
+    peer.send(request("GET", "/", "Connection: close"))
+    assert gate.reached()
+    assert not select.select([peer.sock], [], [], 0.05)[0]
+    gate.open()
+    assert peer.reply().body == b"one two "
+
+
+def test_buffered_wfile_passes_on_what_is_larger(host: Any, serve: Any, client: Any) -> None:
+    class Buffered(Handler):
+        wbufsize = -1
+
+        def do_GET(self) -> None:
+            self.answer(b"x" * 300_000)
+
+    peer = client(serve(Buffered, host))
+    assert len(peer.ask(request()).body) == 300_000
+    assert len(peer.ask(request()).body) == 300_000
+
+
+def test_disable_nagle_algorithm(host: Any, serve: Any, client: Any) -> None:
+    class Prompt(Handler):
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            self.answer(b"%d" % self.connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    assert client(serve(Prompt, host)).ask(request()).body != b"0"
+
+
+# -- Time --------------------------------------------------------------------------------------
+
+
+class Hasty(Handler):
+    timeout = 0.15
+
+
+def test_timeout_ends_a_slow_head(host: Any, serve: Any, client: Any, log: Any) -> None:
+    peer = client(serve(Hasty, host))
+    peer.send(b"GET / HTTP/1.1\r\nHo")
+    assert peer.is_closed()
+    assert log.messages() == ["Request timed out: TimeoutError('timed out')"]
+
+
+def test_timeout_ends_an_idle_connection(host: Any, serve: Any, client: Any, log: Any) -> None:
+    peer = client(serve(Hasty, host))
+    peer.ask(request())
+    assert peer.is_closed()
+    assert log.messages() == ['"GET / HTTP/1.1" 200 -', "Request timed out: TimeoutError('timed out')"]
+
+
+def test_timeout_ends_a_connection_that_never_asks(host: Any, serve: Any, client: Any, log: Any) -> None:
+    assert client(serve(Hasty, host)).is_closed(within=1)
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_timeout_ends_a_slow_body(size: int, host: Any, serve: Any, client: Any, log: Any) -> None:
+    peer = client(serve(Hasty, host))
+    peer.send(request("POST", "/", f"Content-Length: {size}") + b"part")
+    assert peer.is_closed()
+    assert log.messages() == ["Request timed out: TimeoutError('timed out')"]
+
+
+def test_timeout_does_not_end_a_slow_handler(host: Any, serve: Any, client: Any) -> None:
+    class Slow(Hasty):
+        def do_GET(self) -> None:
+            time.sleep(0.3)
+            self.answer(b"slow")
+
+    assert client(serve(Slow, host)).ask(request()).body == b"slow"
+
+
+def test_a_timeout_set_on_the_connection(host: Any, serve: Any, client: Any, log: Any) -> None:
+    class Setting(Handler):
+        def setup(self) -> None:
+            super().setup()
+            self.connection.settimeout(0.15)
+
+    peer = client(serve(Setting, host))
+    peer.ask(request())
+    assert peer.is_closed()
+    assert log.messages()[1:] == ["Request timed out: TimeoutError('timed out')"]
+
+
+# -- The write rule ----------------------------------------------------------------------------
+
+
+def test_head_and_body_leave_together(host: Any, serve: Any, client: Any, gate: Gate) -> None:
+    class Pausing(Handler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            gate.wait()
+            self.wfile.write(b"body")
+
+    peer = client(serve(Pausing, host))
+    peer.send(request())
+    assert gate.reached()
+    assert not select.select([peer.sock], [], [], 0.05)[0], "the head has left alone"
+    gate.open()
+    assert peer.sock.recv(65536).endswith(b"\r\n\r\nbody")
+
+
+def test_flush_sends_a_head_alone(host: Any, serve: Any, client: Any, gate: Gate) -> None:
+    class Flushing(Handler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.flush()
+            gate.wait()
+            self.wfile.write(b"body")
+
+    peer = client(serve(Flushing, host))
+    peer.send(request())
+    assert peer.sock.recv(65536).endswith(b"\r\n\r\n")
+    gate.open()
+    assert peer.sock.recv(65536) == b"body"
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_complete_head_leaves_at_once(status: int, host: Any, serve: Any, client: Any, gate: Gate) -> None:
+    class Lingering(Handler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            gate.wait()
+
+    assert client(serve(Lingering, host)).ask(request()).status == status
+
+
+def test_every_later_write_leaves_at_once(host: Any, serve: Any, client: Any) -> None:
+    """Server-sent events: no length, and an event when it happens."""
+    gates = [Gate(), Gate()]
+
+    class Events(Handler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.end_headers()
+            for number, gate in enumerate(gates):
+                self.wfile.write(b"data: %d\n\n" % number)
+                gate.wait()
+
+    peer = client(serve(Events, host))
+    peer.send(request())
+    received = b""
+    for number, gate in enumerate(gates):
+        while not received.endswith(b"data: %d\n\n" % number):
+            data = peer.sock.recv(65536)
+            assert data
+            received += data
+        gate.open()
+    assert b"Connection: close\r\n" in received
+    assert peer.is_closed()
+
+
+def test_a_client_that_reads_slowly_gets_everything(host: Any, serve: Any, client: Any) -> None:
+    body = bytes(range(256)) * 40_000
+
+    class Large(Handler):
+        def do_GET(self) -> None:
+            self.answer(body)
+
+    server = serve(Large, host)
+    peer = client(server)
+    peer.send(request() * 2)
+    time.sleep(0.05)
+    assert peer.reply().body == body
+    assert peer.reply().body == body
+
+
+def test_a_slow_reader_holds_nobody_else(serve: Any, client: Any) -> None:
+    class Large(Handler):
+        def do_GET(self) -> None:
+            self.answer(b"x" * (500_000 if self.path == "/large" else 1))
+
+    server = serve(Large)
+    slow = client(server)
+    slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    slow.send(request("GET", "/large") * 12)
+    for _ in range(3):
+        assert client(server).ask(request()).body == b"x"
+    assert [len(slow.reply().body) for _ in range(12)] == [500_000] * 12
+
+
+def test_idle_connections_hold_nobody(serve: Any, client: Any) -> None:
+    server = serve(Handler)
+    idle = [client(server) for _ in range(20)]
+    for peer in idle[10:]:
+        peer.ask(request())
+    idle[5].send(b"GET / HT")
+    assert client(server).ask(request("GET", "/x")).body == b"/x"
+    idle[5].send(b"TP/1.1\r\nHost: test\r\n\r\n")
+    assert idle[5].reply().body == b"/"
+
+
+# -- Other protocols on the same connection ----------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "CONNECT"])
+def test_after_a_change_of_protocol_the_handler_keeps_the_connection(
+    method: str, host: Any, serve: Any, client: Any
+) -> None:
+    class Upgrading(Handler):
+        def do_GET(self) -> None:
+            self.send_response(101 if self.command == "GET" else 200)
+            if self.command == "GET":
+                self.send_header("Upgrade", "echo")
+                self.send_header("Connection", "Upgrade")
+            self.end_headers()
+            for line in self.rfile:
+                self.wfile.write(line.upper())
+
+        do_CONNECT = do_GET
+
+    peer = client(serve(Upgrading, host))
+    fields = ["Upgrade: echo", "Connection: Upgrade"] if method == "GET" else []
+    peer.send(request(method, "/", *fields) + b"sent ahead\n")
+    received = b""
+    while b"SENT AHEAD\n" not in received:
+        received += peer.sock.recv(65536)
+    assert received.split(b"\r\n\r\n")[1] == b"SENT AHEAD\n"
+    peer.send(b"and later\n")
+    assert peer.sock.recv(65536) == b"AND LATER\n"
+    peer.end()
+    assert peer.is_closed()
+
+
+def test_the_socket_itself_may_be_used(host: Any, serve: Any, client: Any) -> None:
+    class Raw(Handler):
+        def do_GET(self) -> None:
+            self.connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nraw")
+
+    peer = client(serve(Raw, host))
+    assert peer.ask(request()).body == b"raw"
+    assert peer.ask(request()).body == b"raw"
+
+
+def test_a_handler_may_close_the_socket(host: Any, serve: Any, client: Any) -> None:
+    errors: list[str] = []
+
+    class Closing(Handler):
+        def do_GET(self) -> None:
+            self.connection.close()
+
+    class Server(host):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            errors.append("error")
+
+    server = serve(Closing, Server)
+    peer = client(server)
+    peer.send(request())
+    assert peer.is_closed()
+    peer = client(server)
+    peer.send(request())
+    assert peer.is_closed()
+
+
+# -- Clients that go away ----------------------------------------------------------------------
+
+
+def reset(sock: socket.socket) -> None:
+    """Close with a reset, as a client does that is killed."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+GOING: dict[str, Callable[[socket.socket], None]] = {
+    "closed": socket.socket.close,
+    "reset": reset,
+}
+
+
+BEFORE = {
+    "nothing": b"",
+    "a-part-of-a-head": b"GET / HT",
+    "a-part-of-a-body": request("POST", "/", "Content-Length: 9") + b"part",
+    "a-part-of-a-large-body": request("POST", "/", "Content-Length: 99999") + b"part",
+    "a-request": request(),
+}
+
+
+@pytest.mark.parametrize("go", GOING.values(), ids=GOING.keys())
+@pytest.mark.parametrize("data", BEFORE.values(), ids=BEFORE.keys())
+def test_a_client_that_goes_away_is_no_error(
+    data: bytes, go: Any, host: Any, serve: Any, capsys: Any
+) -> None:
+    server = serve(Handler, host)
+    sock = connect(server.server_address)
+    sock.sendall(data)
+    go(sock)
+    assert ask(server.server_address, request()).status == 200
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("go", GOING.values(), ids=GOING.keys())
+def test_a_client_that_goes_away_while_it_is_answered(
+    go: Any, host: Any, serve: Any, capsys: Any, gate: Gate
+) -> None:
+    finished = threading.Event()
+
+    class Writing(Handler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            gate.wait()
+            for _ in range(100):
+                self.wfile.write(b"x" * 100_000)
+
+        def finish(self) -> None:
+            super().finish()
+            finished.set()
+
+    server = serve(Writing, host)
+    sock = connect(server.server_address)
+    sock.sendall(request())
+    assert gate.reached()
+    go(sock)
+    gate.open()
+    assert finished.wait(PATIENCE)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_connection_error_of_something_else_is_reported(host: Any, serve: Any, client: Any) -> None:
+    errors: list[str] = []
+
+    class Broken(Handler):
+        def do_GET(self) -> None:
+            raise BrokenPipeError("a database")
+
+    class Server(host):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            errors.append("error")
+
+    peer = client(serve(Broken, Server))
+    peer.send(request())
+    assert peer.is_closed()
+    assert errors == ["error"]
+
+
+def test_an_exception_is_printed(host: Any, serve: Any, client: Any, capsys: Any) -> None:
+    class Broken(Handler):
+        def do_GET(self) -> None:
+            raise KeyError("the reason")
+
+    server = serve(Broken, host)
+    peer = client(server)
+    peer.send(request())
+    assert peer.is_closed()
+    text = capsys.readouterr().err
+    begin = r"-{40}\nException occurred during processing of request from \('127.0.0.1', \d+\)\n"
+    assert re.match(begin, text)
+    assert "KeyError: 'the reason'" in text
+    assert ask(server.server_address, request("POST", "/", body=b"works on")).body == b"works on"
+
+
+# -- Half-closed clients -----------------------------------------------------------------------
+
+
+def test_a_half_closed_client_is_answered(host: Any, serve: Any, client: Any) -> None:
+    peer = client(serve(Handler, host))
+    peer.send(request("GET", "/1") + request("POST", "/", body=b"2"))
+    peer.end()
+    assert [peer.reply().body, peer.reply().body, peer.reply()] == [b"/1", b"2", None]
+
+
+def test_requests_in_pieces(host: Any, serve: Any, client: Any) -> None:
+    peer = client(serve(Handler, host))
+    peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+    for octet in request("POST", "/", body=b"0123456789"):
+        peer.send(bytes([octet]))
+    assert peer.reply().body == b"0123456789"

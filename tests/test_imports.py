@@ -1,0 +1,158 @@
+"""What can be imported: every module alone, the public names, stubs that say what the modules have.
+
+And what is tested is the build that was meant: .ci/suite names it in FASTSERVE_TESTED (a folder) and
+FASTSERVE_KIND (release, debug or sanitize).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import fastserve
+
+PACKAGE = Path(fastserve.__file__).resolve().parent
+COMPILED = sorted({path.name.split(".")[0] for path in PACKAGE.glob("_*.pyi")})
+PURE = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+              for path in PACKAGE.rglob("*.py") if path.name != "__main__.py")
+
+PUBLIC = {
+    "BaseHTTPRequestHandler", "HTTPSServer", "HTTPServer", "SimpleHTTPRequestHandler", "ThreadingHTTPSServer",
+    "ThreadingHTTPServer", "__version__",
+}
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    home = {"PYTHONPATH": str(PACKAGE.parent)}
+    return subprocess.run([sys.executable, "-W", "error", "-c", code], env={**os.environ, **home},
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+
+
+# -- Modules -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", [*PURE, *(f"fastserve.{name}" for name in COMPILED)])
+def test_a_module_can_be_imported_alone(module: str) -> None:
+    done = run(f"import {module}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("absent", ["http.server", "argparse", "asyncio", "fastserve.cli"])
+def test_importing_fastserve_leaves_out(absent: str) -> None:
+    done = run(f"import sys, fastserve; sys.exit({absent!r} in sys.modules)")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# -- Names -------------------------------------------------------------------------------------
+
+
+def test_public_names() -> None:
+    assert set(fastserve.__all__) == PUBLIC
+    assert [name for name in PUBLIC if not hasattr(fastserve, name)] == []
+
+
+@pytest.mark.parametrize("name", ["fastserve", "fastserve.server"])
+def test_all_is_there(name: str) -> None:
+    module = importlib.import_module(name)
+    assert len(set(module.__all__)) == len(module.__all__)
+    assert [word for word in module.__all__ if not hasattr(module, word)] == []
+
+
+def test_the_version_is_a_version() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc|\.dev)\d+)?", fastserve.__version__)
+
+
+def test_types_are_announced() -> None:
+    assert (PACKAGE / "py.typed").is_file()
+
+
+# -- Stubs -------------------------------------------------------------------------------------
+#
+# Both sides become a set of lines such as "RequestHead.get(name, default=)" or "RequestHead.raw".
+
+OURS = {"__len__", "__iter__", "__next__", "__enter__", "__exit__"}
+SLOTS = {"__len__", "__iter__", "__next__"}  # Python itself writes their docstrings: parameters unknown
+
+
+def is_told(name: str) -> bool:
+    return not name.startswith("_") or name in OURS
+
+
+def stub_lines(body: list[ast.stmt], owner: str = "") -> Iterator[str]:
+    """What a stub declares."""
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+            yield from stub_lines(node.body, node.name + ".")
+        elif isinstance(node, ast.FunctionDef) and is_told(node.name):
+            words = {ast.unparse(each) for each in node.decorator_list}
+            bare = node.name in SLOTS or "property" in words
+            yield owner + node.name + ("" if bare else stub_parameters(node.args, "overload" in words))
+        elif isinstance(node, ast.AnnAssign) and is_told(ast.unparse(node.target)):
+            yield owner + ast.unparse(node.target)
+
+
+def stub_parameters(args: ast.arguments, overloaded: bool) -> str:
+    """One of several overloads may ask for the last one, which has a default then."""
+    required = len(args.args) - max(len(args.defaults), overloaded)
+    words = [arg.arg + "=" * (i >= required) for i, arg in enumerate(args.args)]
+    return joined(words + ([f"*{args.vararg.arg}"] if args.vararg else []))
+
+
+def joined(words: list[str]) -> str:
+    return "(" + ", ".join(word for word in words if word != "self") + ")"
+
+
+def module_lines(names: Mapping[str, object], owner: str = "") -> Iterator[str]:
+    """What a compiled module or class has, modules that it imports left out."""
+    for name, value in names.items():
+        if is_told(name) and not isinstance(value, ModuleType):
+            yield owner + name + ("" if name in SLOTS else parameters(value))
+        if isinstance(value, type):
+            yield from module_lines(vars(value), name + ".")
+
+
+def parameters(value: object) -> str:
+    """As Cython writes them into the first line of a docstring; '' for what is no function."""
+    signature = re.match(r"[\w.]+\((.*)\)", getattr(value, "__doc__", None) or "")
+    if isinstance(value, type) or not callable(value):
+        return ""
+    assert signature
+    return joined([re.sub("=.*", "=", word).split()[-1] for word in signature[1].split(",") if word.strip()])
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_the_stub_says_what_the_module_has(name: str) -> None:
+    module = importlib.import_module(f"fastserve.{name}")
+    stub = ast.parse((PACKAGE / f"{name}.pyi").read_text("utf-8"))
+    told, there = set(stub_lines(stub.body)), set(module_lines(vars(module)))
+    assert (sorted(told - there), sorted(there - told)) == ([], [])
+
+
+def test_every_compiled_module_has_a_stub() -> None:
+    sources = Path(__file__).resolve().parents[1] / "fastserve"
+    assert sorted(path.stem for path in sources.glob("*.pyx")) == COMPILED
+
+
+# -- The build ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_the_build_that_was_meant_is_tested(name: str) -> None:
+    meant, kind = os.environ.get("FASTSERVE_TESTED"), os.environ.get("FASTSERVE_KIND")
+    path = Path(str(importlib.import_module(f"fastserve.{name}").__file__)).resolve()
+    assert path.parent == PACKAGE
+    if meant:
+        assert path.is_relative_to(Path(meant).resolve())
+        octets = path.read_bytes()
+        assert (b"broken invariant" in octets, b"__asan_init" in octets) == (
+            kind != "release" and name != "_response", kind == "sanitize")

@@ -1,0 +1,544 @@
+"""rfile and wfile as binary streams: beside what io makes of the same octets, at any segmentation.
+
+Over pairs of sockets without a server. The parser has its own tests; files are in test_channel.py.
+"""
+
+import array
+import io
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from helpers import PATIENCE, request
+from pairs import Ends, Task, next_head, reset, response
+
+from fastserve import limits
+from fastserve._parser import RequestParser
+
+TEXT = b"first\nsecond line\r\n\r\n\nlast without an end"
+
+
+@pytest.fixture(params=["unix", "tcp", "records"])
+def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
+    with Ends(request.param) as ends:
+        yield ends
+
+
+@pytest.fixture
+def records() -> Iterator[Ends]:
+    """A pair on which every send() is met by one recv()."""
+    with Ends("records") as ends:
+        yield ends
+
+
+def filled(size: int, read: Callable[[Any], int]) -> tuple[int, bytes]:
+    target = bytearray(b"." * size)
+    return read(target), bytes(target)
+
+
+def copied(source: Any) -> bytes:
+    target = io.BytesIO()
+    shutil.copyfileobj(source, target)
+    return target.getvalue()
+
+
+READS = {
+    "copyfileobj": copied,
+    "read": lambda f: f.read(),
+    "read(None)": lambda f: f.read(None),
+    "read(-1)": lambda f: f.read(-1),
+    "read(0)": lambda f: f.read(0),
+    "read by n": lambda f: [f.read(n) for n in (0, 1, 2, 5, 10, 1000, 5)],
+    "read1 to the end": lambda f: b"".join(iter(f.read1, b"")),
+    "read1(0)": lambda f: f.read1(0),
+    "read1(3)": lambda f: f.read1(3),
+    "readinto": lambda f: [filled(n, f.readinto) for n in (0, 1, 7, 1000, 5)],
+    "readinto1": lambda f: [filled(n, f.readinto1) for n in (0, 1, 7)],
+    "readline": lambda f: [f.readline() for _ in range(8)],
+    "readline(limit)": lambda f: [f.readline(n) for n in (0, 1, 5, 6, 100, 1, 0, 3, None, -1, 4, 100, 100)],
+    "readlines": lambda f: f.readlines(),
+    "readlines(None)": lambda f: f.readlines(None),
+    "readlines(hint)": lambda f: [f.readlines(n) for n in (1, 0, 7, 100)],
+    "list": list,
+    "next": lambda f: [next(f), next(f, None)],
+    "mixed": lambda f: [f.readline(), f.read(3), f.readline(2), f.readlines(1), next(f), f.read()],
+    "text": lambda f: io.TextIOWrapper(f, "latin-1", newline="").readlines(),
+    "universal text": lambda f: io.TextIOWrapper(f, "latin-1").read(),
+}
+
+
+# -- Reading, beside io ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_reads_what_was_sent(ends: Ends, read: Any) -> None:
+    ends.give(TEXT)
+    assert read(ends.rfile) == read(io.BufferedReader(io.BytesIO(TEXT)))
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_reads_a_body_and_nothing_behind_it(ends: Ends, read: Any) -> None:
+    ends.take(request("POST", body=TEXT) + request(target="/next"), end=False)
+    assert read(ends.rfile) == read(io.BufferedReader(io.BytesIO(TEXT)))
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_reads_the_body_of_a_request_without_one(ends: Ends, read: Any) -> None:
+    """A handler that reads a body which nobody sends does not hang."""
+    ends.take(request(), end=False)
+    if read in (READS["next"], READS["mixed"]):
+        assert next(ends.rfile, None) is None
+    else:
+        assert read(ends.rfile) == read(io.BufferedReader(io.BytesIO()))
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_reads_octet_by_octet(records: Ends, read: Any) -> None:
+    for octet in TEXT:
+        records.peer.send(bytes([octet]))
+    records.peer.shutdown(socket.SHUT_WR)
+    if read in (READS["read1(3)"], READS["readinto1"]):  # these give what is there, not more
+        assert records.rfile.read1(3) == TEXT[:1]
+        assert records.rfile.readinto1(bytearray(3)) == 1
+    else:
+        assert read(records.rfile) == read(io.BufferedReader(io.BytesIO(TEXT)))
+
+
+@pytest.mark.parametrize("limit", range(9))
+def test_a_line_has_at_most_limit_octets(records: Ends, limit: int) -> None:
+    for piece in (b"ab", b"cde\nf", b"gh", b"\n"):
+        records.peer.send(piece)
+    records.peer.shutdown(socket.SHUT_WR)
+    expected = io.BytesIO(b"abcde\nfgh\n")
+    for _ in range(4):
+        assert records.rfile.readline(limit) == expected.readline(limit)
+
+
+def test_a_long_line_and_a_long_body() -> None:
+    line = bytes(range(11, 256)) * 20000
+    with Ends() as ends:
+        sending = Task(ends.give, line + b"\n" + line)
+        assert ends.rfile.readline() == line + b"\n"
+        assert ends.rfile.read() == line
+        sending.result()
+
+
+def test_peek_takes_nothing(ends: Ends) -> None:
+    ends.take(request("POST", body=b"hello") + request(), end=False)
+    assert ends.rfile.peek() == ends.rfile.peek(1) == b"hello"
+    assert ends.rfile.read(2) == b"he"
+    assert ends.rfile.peek() == b"llo"
+    assert ends.rfile.read() == b"llo"
+    assert ends.rfile.peek() == b""
+
+
+def test_readinto_kinds_of_buffers(ends: Ends) -> None:
+    ends.give(b"abcdefghijklmnop")
+    items = array.array("I", [0, 0])
+    assert ends.rfile.readinto(items) == 8
+    assert items.tobytes() == b"abcdefgh"
+    target = bytearray(6)
+    assert ends.rfile.readinto(memoryview(target)[2:4]) == 2
+    assert target == b"\0\0ij\0\0"
+    for wrong in (b"bytes", "str", 3, memoryview(target)[::2]):
+        with pytest.raises((TypeError, BufferError)):
+            ends.rfile.readinto(wrong)
+    assert ends.rfile.read() == b"klmnop"
+
+
+@pytest.mark.parametrize("call", ["read", "read1", "readline"])
+@pytest.mark.parametrize("wrong", ["1", 1.5, b""], ids=repr)
+def test_a_size_is_a_number(call: str, wrong: Any) -> None:
+    with Ends() as ends, pytest.raises(TypeError):
+        getattr(ends.give(b"x").rfile, call)(wrong)
+
+
+# -- Being a stream --------------------------------------------------------------------------------
+
+
+def test_both_are_buffered_streams() -> None:
+    with Ends() as ends:
+        for stream in (ends.rfile, ends.wfile):
+            assert isinstance(stream, io.BufferedIOBase)
+            assert stream.fileno() == ends.sock.fileno()
+            assert (stream.seekable(), stream.isatty(), stream.closed) == (False, False, False)
+            stream.flush()
+            with pytest.raises(io.UnsupportedOperation):
+                stream.detach()
+        assert ends.rfile.readable()
+        assert not ends.rfile.writable()
+        assert ends.wfile.writable()
+        assert not ends.wfile.readable()
+
+
+def test_closing_ends_reading_and_not_the_connection() -> None:
+    with Ends() as ends:
+        ends.give(TEXT, end=False)
+        with ends.rfile as entered:
+            assert entered is ends.rfile
+        assert ends.rfile.closed
+        ends.rfile.close()
+        target = bytearray(1)
+        for read in (ends.rfile.read, ends.rfile.read1, ends.rfile.readline, ends.rfile.peek,
+                     ends.rfile.readlines, lambda: next(ends.rfile), lambda: ends.rfile.readinto(target)):
+            with pytest.raises(ValueError, match="closed"):
+                read()
+        ends.wfile.write(b"still here")
+        assert ends.receive() == b"still here"
+
+
+def test_text_wrappers_in_both_directions(ends: Ends) -> None:
+    ends.take(request("POST", body="grün\r\nblau".encode()), end=False)
+    with io.TextIOWrapper(ends.rfile, "utf-8") as text:
+        assert list(text) == ["grün\n", "blau"]
+    with io.TextIOWrapper(ends.wfile, "utf-8", newline="\r\n", write_through=True) as text:
+        text.write("rot\nweiß\n")
+    assert ends.rfile.closed
+    assert ends.wfile.closed
+    assert ends.receive().decode() == "rot\r\nweiß\r\n"
+
+
+def test_streams_keep_their_socket_and_nothing_else_alive() -> None:
+    with Ends() as ends:
+        fd = ends.sock.fileno()
+        del ends.rfile
+        ends.wfile.write(b"x")
+        assert ends.receive() == b"x"
+        assert ends.sock.fileno() == fd
+
+
+# -- Heads -----------------------------------------------------------------------------------------
+
+
+def test_heads_and_bodies_in_turn(ends: Ends) -> None:
+    ends.give(b"".join(request("POST", f"/{n}", body=b"x" * n) for n in range(50)))
+    for n in range(50):
+        head = next_head(ends.rfile)
+        assert head is not None
+        assert (head.method, head.target, head.content_length) == ("POST", f"/{n}", n or -1)
+        if n % 3:  # whether it is read, read in part, or left
+            assert ends.rfile.read(n if n % 3 == 1 else n // 2) == b"x" * (n if n % 3 == 1 else n // 2)
+    ends.rfile.await_head()
+    assert ends.rfile.readline() == b""
+
+
+def test_a_head_in_pieces_is_waited_for() -> None:
+    octets = request("POST", "/slow", body=b"body")
+    with Ends("records") as ends:
+        waiting = Task(next_head, ends.rfile)
+        for octet in octets[:-1]:
+            assert waiting.is_alive()
+            ends.peer.send(bytes([octet]))
+        head = waiting.result()
+        assert head.target == "/slow"
+        ends.peer.send(octets[-1:])
+        assert ends.rfile.read() == b"body"
+
+
+def test_take_head_takes_only_the_line_it_gave(ends: Ends) -> None:
+    ends.give(request("POST", "/", "X-One: 1", body=b"body"))
+    ends.rfile.await_head()
+    line = ends.rfile.readline(65537)
+    assert line == b"POST / HTTP/1.1\r\n"
+    assert ends.rfile.take_head(bytes(bytearray(line))) is None
+    head = ends.rfile.take_head(line)
+    assert (head.get("x-one"), head.content_length) == ("1", 4)
+    assert ends.rfile.take_head(line) is None
+    assert ends.rfile.read() == b"body"
+
+
+def test_a_head_may_be_read_line_by_line(ends: Ends) -> None:
+    """As recipes do that parse the header lines with http.client or email."""
+    octets = b"\r\n" + request("POST", "/", "X-One: 1", body=b"body")
+    ends.give(octets + request(target="/next"), end=False)
+    ends.rfile.await_head()
+    lines = [ends.rfile.readline(65537)]
+    while lines[-1] != b"\r\n":
+        lines.append(ends.rfile.readline(65537))
+    assert b"".join(lines) == octets[2:-4]
+    parser = RequestParser()
+    assert parser.feed(octets[2:-4]) == 1
+    ends.rfile.expect_body(parser.take(octets[2:-4]))
+    assert ends.rfile.read() == b"body"
+    head = next_head(ends.rfile)
+    assert head is not None
+    assert head.target == "/next"
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 17, 18, 19])
+def test_a_head_may_be_read_octet_by_octet(ends: Ends, size: int) -> None:
+    octets = request("GET", "/ab")
+    ends.give(octets)
+    ends.rfile.await_head()
+    assert ends.rfile.read(size) + ends.rfile.read() == octets
+
+
+@pytest.mark.parametrize("limit", [0, 1, 14, 15, 16, 17, 18, 100])
+def test_a_request_line_has_at_most_limit_octets(ends: Ends, limit: int) -> None:
+    octets = request("GET", "/a")
+    ends.give(octets)
+    ends.rfile.await_head()
+    line = ends.rfile.readline(limit)
+    assert line == octets[: min(limit, 17)]
+    assert (ends.rfile.take_head(line) is not None) == (limit >= 17)
+
+
+REFUSED = [
+    b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHo st: a\r\n\r\n",
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/9.1\r\n\r\n",
+    b"GET / HTTP/1.1\rX\n\r\n",
+    b"\0\r\n\r\n",
+    b"G\0",
+]
+
+
+@pytest.mark.parametrize("octets", REFUSED, ids=lambda octets: repr(octets[:20]))
+def test_a_refused_head_is_the_last(ends: Ends, octets: bytes) -> None:
+    head = ends.take(octets + request(target="/smuggled"), end=False)
+    assert head.rejection
+    assert ends.rfile.read() == b""
+    ends.rfile.await_head()
+    assert ends.rfile.readline() == b""
+
+
+@pytest.mark.parametrize("octets", REFUSED, ids=lambda octets: repr(octets[:20]))
+def test_a_refused_head_read_by_hand_gives_what_was_sent(octets: bytes) -> None:
+    """Whoever reads on after such a line gets octets of this connection, never other memory."""
+    with Ends() as ends:
+        sent = octets + b"rest"
+        ends.give(sent)
+        ends.rfile.await_head()
+        line = ends.rfile.readline(65537)
+        rest = ends.rfile.read()
+        assert sent.endswith(rest)
+        assert len(line) + len(rest) <= len(sent) + 2  # the line is given an end where it had none
+
+
+def test_a_request_line_without_end() -> None:
+    """As for http.server, one octet more than is allowed tells the handler that it is too long."""
+    with Ends() as ends:
+        ends.give(b"A" * 70000)
+        ends.rfile.await_head()
+        assert ends.rfile.readline(limits.MAX_LINE + 1) == b"A" * (limits.MAX_LINE + 1)
+
+
+@pytest.mark.parametrize("octets", [b"", b"GET", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n"])
+def test_a_head_that_ends_early_is_none(ends: Ends, octets: bytes) -> None:
+    ends.give(octets)
+    assert Task(next_head, ends.rfile).result() is None
+
+
+def test_a_body_that_ends_early_ends_there(ends: Ends) -> None:
+    ends.take(request("POST", body=b"x" * 100)[:-40])
+    assert ends.rfile.read(100) == b"x" * 60
+    assert ends.rfile.read() == b""
+    ends.rfile.await_head()
+    assert ends.rfile.readline() == b""
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1], ids=["n-1", "n", "n+1"])
+def test_an_unread_body_is_passed_over_up_to_a_limit(over: int) -> None:
+    body = b"GET /body HTTP/1.1\r\nHost: a\r\n\r\n".ljust(limits.MAX_DRAINED_BODY + over, b"x")
+    with Ends() as ends:
+        ends.peer.settimeout(PATIENCE)
+        sending = Task(ends.give, request("POST", body=body) + request(target="/next"))
+        assert next_head(ends.rfile) is not None
+        head = next_head(ends.rfile)
+        if over <= 0:
+            assert head is not None
+            assert head.target == "/next"
+            sending.result()
+        else:
+            assert head is None
+            assert ends.rfile.read() == b""
+
+
+# -- Chunked bodies --------------------------------------------------------------------------------
+
+CHUNKS = b"5\r\nhello\r\n1;ext=\"1\"\r\n \r\n000A\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n"
+DECODED = b"hello 0123456789"
+
+
+def chunked(body: bytes) -> bytes:
+    return request("POST", "/", "Transfer-Encoding: chunked") + body
+
+
+def test_a_chunked_body_is_given_raw(ends: Ends) -> None:
+    ends.take(chunked(CHUNKS))
+    assert ends.rfile.read() == CHUNKS
+    ends.rfile.await_head()
+    assert ends.rfile.readline() == b""
+
+
+def test_what_follows_a_raw_chunked_body_is_no_request(ends: Ends) -> None:
+    ends.take(chunked(CHUNKS) + request(target="/smuggled"), end=False)
+    assert ends.rfile.read(len(CHUNKS)) == CHUNKS
+    ends.rfile.await_head()
+    assert ends.rfile.readline() == b""
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_a_decoded_body_reads_like_any_other(ends: Ends, read: Any) -> None:
+    half = len(TEXT) // 2
+    body = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (half, TEXT[:half], len(TEXT) - half, TEXT[half:])
+    ends.take(chunked(body) + request(target="/next"), end=False)
+    ends.rfile.decode_chunks()
+    assert read(ends.rfile) == read(io.BufferedReader(io.BytesIO(TEXT)))
+
+
+def test_a_decoded_body_octet_by_octet(records: Ends) -> None:
+    records.take(chunked(b""), end=False)
+    records.rfile.decode_chunks()
+    records.rfile.decode_chunks()  # twice is once
+    reading = Task(records.rfile.read)
+    for octet in CHUNKS:
+        records.peer.send(bytes([octet]))
+    assert reading.result() == DECODED
+    records.give(request(target="/next"))
+    head = next_head(records.rfile)
+    assert head is not None
+    assert head.target == "/next"
+
+
+@pytest.mark.parametrize("at", range(1, len(CHUNKS)))
+def test_a_decoded_body_at_any_split(records: Ends, at: int) -> None:
+    records.take(chunked(CHUNKS[:at]), end=False)
+    records.rfile.decode_chunks()
+    records.peer.send(CHUNKS[at:] + request(target="/next"))
+    assert records.rfile.read(7) + records.rfile.read() == DECODED
+    head = next_head(records.rfile)
+    assert head is not None
+    assert head.target == "/next"
+
+
+def test_a_body_that_is_not_chunked_is_not_decoded(ends: Ends) -> None:
+    ends.take(request("POST", body=CHUNKS), end=False)
+    ends.rfile.decode_chunks()
+    assert ends.rfile.read() == CHUNKS
+
+
+@pytest.mark.parametrize("body", [
+    b"x\r\n", b"5\r\nhelloX", b"\r\n", b"5\nhello\r\n", b"-5\r\nhello\r\n",
+    b"8000000000000000\r\n", b"fffffffffffffffff\r\n", b"1\r\na\n0\r\n\r\n",
+    b"1\r\na\r\n0\r\nTrailer: x\n\r\n",
+    b"5;" + b"e" * 5000 + b"\r\nhello\r\n0\r\n\r\n", b"0\r\n" + b"T: t\r\n" * 20000 + b"\r\n",
+], ids=lambda body: repr(body[:20]))
+def test_broken_chunks_raise(body: bytes) -> None:
+    with Ends("tcp") as ends:
+        never = b"5\r\nnever\r\n0\r\n\r\n" + request(target="/smuggled")
+        sending = Task(ends.give, chunked(body + never))
+        assert next_head(ends.rfile) is not None
+        ends.rfile.decode_chunks()
+        assert raises(ends.rfile.read)
+        assert raises(ends.rfile.read), "what follows a broken chunk was given as a body"
+        assert next_head(ends.rfile) is None
+        ends.peer.close()
+        sending.join(PATIENCE)
+
+
+def raises(read: Callable[[], bytes]) -> bool:
+    try:
+        read()
+    except ValueError:
+        return True
+    return False
+
+
+def test_chunks_that_end_early(ends: Ends) -> None:
+    """Whoever asks gets what came, and no error only where the end was said."""
+    ends.take(chunked(b"5\r\nhello\r\n5\r\nwo"))
+    ends.rfile.decode_chunks()
+    assert ends.rfile.read(5) == b"hello"
+    with_error = raises(ends.rfile.read)
+    assert with_error or ends.rfile.read() == b""
+    assert next_head(ends.rfile) is None
+
+
+# -- Expect: 100-continue --------------------------------------------------------------------------
+
+
+def test_a_body_follows_100_continue(ends: Ends) -> None:
+    octets = request("POST", "/", "Expect: 100-continue", body=b"body")
+    head = ends.take(octets[:-4], end=False)
+    assert head.expect_continue
+    ends.wfile.send_head(response(status=100), "POST")
+    assert ends.receive() == b"HTTP/1.1 100 Reason\r\n\r\n"
+    ends.give(b"body" + request(target="/next"))
+    assert ends.rfile.read() == b"body"
+    assert ends.wfile.unwritten == -1
+    head = next_head(ends.rfile)
+    assert head is not None
+    assert head.target == "/next"
+
+
+@pytest.mark.parametrize("read", [0, 3])
+def test_a_body_that_was_not_awaited_is_no_request(ends: Ends, read: int) -> None:
+    octets = request("POST", "/", "Expect: 100-continue", body=b"body")
+    ends.take(octets[:-4], end=False)
+    ends.give(request(target="/next").replace(b"GET", b"boGET", 1))
+    assert ends.rfile.read(read) == b"boG"[:read]
+    ends.rfile.await_head()
+    assert ends.rfile.readline() == b""
+
+
+# -- Waiting ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("octets", [b"", b"GET / HTT"], ids=["idle", "head"])
+def test_a_socket_with_a_timeout_times_out_for_a_head(ends: Ends, octets: bytes) -> None:
+    ends.sock.settimeout(0.02)
+    ends.give(octets, end=False) if octets else None
+    with pytest.raises(TimeoutError):
+        ends.rfile.await_head()
+
+
+@pytest.mark.parametrize("read", ["read", "read1", "readline", "peek", "readlines"])
+def test_a_socket_with_a_timeout_times_out_in_a_body(ends: Ends, read: str) -> None:
+    ends.sock.settimeout(0.02)
+    ends.take(request("POST", body=b"x" * 10)[:-5], end=False)
+    if read in ("read1", "peek"):
+        assert ends.rfile.read1() == b"xxxxx"
+    with pytest.raises(TimeoutError):
+        getattr(ends.rfile, read)()
+
+
+def test_a_signal_handler_may_end_a_wait() -> None:
+    import signal
+
+    class Alarm(Exception):
+        pass
+
+    def ring(signum: int, frame: object) -> None:
+        raise Alarm
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with Ends() as ends:
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            with pytest.raises(Alarm):
+                ends.rfile.read()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_reset_while_reading() -> None:
+    with Ends("tcp") as ends:
+        ends.take(request("POST", body=b"x" * 10)[:-5], end=False)
+        reset(ends.peer)
+        with pytest.raises(ConnectionResetError):
+            ends.rfile.read()
+
+
+def test_a_reset_instead_of_a_head() -> None:
+    with Ends("tcp") as ends:
+        reset(ends.peer)
+        for _ in range(2):
+            ends.rfile.await_head()
+            assert ends.rfile.readline() == b""
+        ends.rfile.decode_chunks()
+        assert ends.rfile.take_head(b"") is None

@@ -16,7 +16,7 @@ test:
 check:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
-	$(PYTHON) -c 'from cython_lint.cython_lint import main; main()' --no-pycodestyle fastserve
+	PATH="$$($(PYTHON) -c 'import sys; print(sys.prefix)')/bin:$$PATH" cython-lint fastserve
 
 debug sanitize:  # the test suite against a build of that kind, in build/
 	.ci/suite $@ $(PYTHON)

@@ -4,12 +4,18 @@ from libc.stdint cimport int64_t, uint8_t
 
 
 cdef class Piece:
-    cdef Piece next
-    cdef bytes octets       # what is to be sent, or the part of a file that was read for TLS
-    cdef Py_ssize_t sent    # of `octets`
+    cdef bytes owner        # the object whose octets are to be sent, or None: then `at` is the piece's own
+    cdef uint8_t *at        # what is to be sent, or the part of a file that was read for TLS
+    cdef Py_ssize_t size    # octets there
+    cdef Py_ssize_t room
+    cdef Py_ssize_t sent    # of `size`
     cdef int file           # an owned descriptor, or -1
     cdef int64_t offset     # of the next octet to read from it
     cdef int64_t left       # octets of the file still to send
+
+    cdef bint copy(self, const uint8_t *octets, Py_ssize_t size) except False
+    cdef bint _reserve(self, Py_ssize_t size) except False
+    cdef bint load(self) except -1
 
 
 cdef class Channel:
@@ -19,15 +25,14 @@ cdef class Channel:
     cdef bint ended             # the peer has ended its stream
     cdef bint broken            # nothing can be sent or received any more
     cdef bint wants_write       # the TLS layer must write before it can read, or the other way round
-    cdef bint nonblocking       # O_NONBLOCK was set for sendfile and is to be taken off again
+    cdef public bint tunnel     # another protocol has begun: HTTP's framing counts no more
     # Received: data[start:stop], in a buffer that exists only while it holds something.
     cdef uint8_t *data
     cdef Py_ssize_t start
     cdef Py_ssize_t stop
     cdef Py_ssize_t room
     # To be sent.
-    cdef Piece first
-    cdef Piece last
+    cdef object queue           # a deque of Piece
     cdef int64_t queued         # octets of all pieces that lie in memory
 
     cdef Py_ssize_t receive(self) except? -3
@@ -39,16 +44,14 @@ cdef class Channel:
     cdef bint wait(self, bint readable, bint writable, double deadline) except False
     cdef double patience(self, double usual) except? -1
     cdef void fail(self) noexcept
-    cdef void _drop_queue(self) noexcept
     cdef bint _make_room(self) except False
     cdef void _release(self) noexcept
     cdef Py_ssize_t _receive_secure(self) except? -3
+    cdef Py_ssize_t _secure(self, object method, object octets) except? -3
     cdef Py_ssize_t _send_now(self, const uint8_t *head, Py_ssize_t size, const uint8_t *body,
                               Py_ssize_t length) noexcept
-    cdef void _restore_mode(self) noexcept
-    cdef bint _read_chunk(self, Piece piece) except -1
     cdef Py_ssize_t _send_secure(self, Piece piece) except? -3
     cdef Py_ssize_t _send_piece(self, Piece piece) except? -3
     cdef Py_ssize_t _send_range(self, Piece piece) except? -3
-    cdef bint _queue(self, const uint8_t *at, Py_ssize_t size, object owner, Py_ssize_t skip) except False
-    cdef void _append(self, Piece piece) noexcept
+    cdef bint _append(self, Piece piece) except False
+    cdef bint add(self, const uint8_t *at, Py_ssize_t size, object owner, Py_ssize_t skip) except False

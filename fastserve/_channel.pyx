@@ -8,8 +8,7 @@ It knows no HTTP. _stream and _conn call it, from the one thread that owns the c
 """
 
 cimport cython
-from cpython.buffer cimport PyBUF_WRITE
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int64_t, uint8_t
@@ -23,6 +22,7 @@ from fastserve._sys cimport (
 )
 
 import time
+from collections import deque
 
 from fastserve import limits
 
@@ -37,6 +37,7 @@ cdef extern from "errno.h":
 cdef enum:
     RECEIVE_ROOM = 16384            # the first buffer; it doubles while a head or body needs it
     COPY_LIMIT = 16384              # above this the GIL is released around send
+    GATHERED = 4096                 # a queued write up to this size is copied to those before it
     SECURE_CHUNK = 65536            # of a file, read at a time for TLS
 
 cdef Py_ssize_t SENDFILE_CHUNK = limits.SENDFILE_CHUNK
@@ -58,8 +59,43 @@ cdef class Piece:
         self.file = -1
 
     def __dealloc__(self):
+        if self.owner is None:
+            free(self.at)
         if self.file >= 0:
             close_fd(self.file)
+
+    cdef bint copy(self, const uint8_t *octets, Py_ssize_t size) except False:
+        """Add octets to those the piece holds."""
+        self._reserve(self.size + size)
+        # SAFETY: _reserve made room for `size` octets behind those that are there.
+        memcpy(self.at + self.size, octets, size)
+        self.size += size
+        return True
+
+    cdef bint _reserve(self, Py_ssize_t size) except False:
+        cdef Py_ssize_t room = max(self.room, 512)
+        cdef void *at
+        while room < size:
+            room *= 2
+        if room > self.room:
+            at = realloc(self.at, room)
+            if at == NULL:
+                raise MemoryError
+            self.at = <uint8_t *>at
+            self.room = room
+        return True
+
+    cdef bint load(self) except -1:
+        """Read the next part of the file into memory; False where it has become too short."""
+        cdef Py_ssize_t size = <Py_ssize_t>min(self.left, <int64_t>SECURE_CHUNK)
+        self._reserve(size)
+        with nogil:
+            size = fs_pread(self.file, self.at, size, self.offset)
+        self.sent = 0
+        self.size = max(size, 0)
+        self.offset += self.size
+        self.left -= self.size
+        return size > 0
 
 
 @cython.final
@@ -75,8 +111,6 @@ cdef class Channel:
 
     def __dealloc__(self):
         self._release()
-        # A long queue must not be freed by recursion.
-        self._drop_queue()
 
     # -- Receiving -----------------------------------------------------------------------------
 
@@ -139,22 +173,26 @@ cdef class Channel:
         self.start = self.stop = self.room = 0
 
     cdef Py_ssize_t _receive_secure(self) except? -3:
-        """One TLS record, and those that are decrypted already: the selector cannot see them."""
-        cdef Py_ssize_t count
-        self.wants_write = False
+        """One TLS record, or what was left of the last one."""
+        return self._secure(self.sock.recv_into, PyMemoryView_FromMemory(
+            <char *>self.data + self.stop, self.room - self.stop, PyBUF_WRITE))
+
+    cdef Py_ssize_t _secure(self, object method, object octets) except? -3:
+        """Call a TLS socket's method without waiting; its handler sees a blocking socket all the same."""
+        cdef object sock = self.sock
+        timeout = sock.gettimeout()
+        sock.settimeout(0)
         try:
-            count = self.sock.recv_into(
-                PyMemoryView_FromMemory(<char *>self.data + self.stop, self.room - self.stop, PyBUF_WRITE))
+            return method(octets)
         except TLS_WAITS as wait:
             self.wants_write = isinstance(wait, TLSWantsWrite)
             return AGAIN
         except TLSEnded:
-            return 0
-        except TimeoutError:
-            return AGAIN
+            return 0 if method == sock.recv_into else FAILED
         except OSError:
             return FAILED
-        return count
+        finally:
+            sock.settimeout(timeout)
 
     # -- Sending -------------------------------------------------------------------------------
 
@@ -165,19 +203,23 @@ cdef class Channel:
         `owner` is the bytes object that `body` lies in, or None: then what is left of it is copied.
         """
         cdef Py_ssize_t count = 0
-        if self.broken:
+        if self.queue:
+            self.flush()
+        if self.broken or size + length == 0:
             return True
-        if self.first is None and not self.secure and size + length > 0:
+        if not self.queue and not self.secure:
             count = self._send_now(head, size, body, length)
             if count == FAILED:
                 self.fail()
                 return True
             count = max(count, 0)
         if count < size:
-            self._queue(head + count, size - count, None, 0)
+            self.add(head, size, None, count)
             count = size
         if count - size < length:
-            self._queue(body, length, owner, count - size)
+            self.add(body, length, owner, count - size)
+        if self.secure:
+            self.flush()
         return True
 
     cdef Py_ssize_t _send_now(self, const uint8_t *head, Py_ssize_t size, const uint8_t *body,
@@ -185,13 +227,30 @@ cdef class Channel:
         cdef Py_ssize_t count
         if size == 0 and length <= COPY_LIMIT:
             return fs_send(self.fd, body, length, False)
-        if length == 0:
+        if length == 0 and size <= COPY_LIMIT:
             return fs_send(self.fd, head, size, False)
         if size + length <= COPY_LIMIT:
             return fs_send_two(self.fd, head, size, body, length)
         with nogil:
             count = fs_send_two(self.fd, head, size, body, length)
         return count
+
+    cdef bint add(self, const uint8_t *at, Py_ssize_t size, object owner, Py_ssize_t skip) except False:
+        """Queue octets behind the first `skip`; few of them are copied behind those that wait already."""
+        cdef Piece piece = self.queue[len(self.queue) - 1] if self.queue else None
+        self.queued += size - skip
+        if owner is not None and size > GATHERED:
+            piece = Piece.__new__(Piece)
+            piece.owner = owner
+            piece.at = <uint8_t *>at
+            piece.size = size
+            piece.sent = skip
+            self._append(piece)
+            return True
+        if piece is None or piece.owner is not None or piece.file >= 0 or piece.size > COPY_LIMIT:
+            piece = Piece.__new__(Piece)
+            self._append(piece)
+        return piece.copy(at + skip, size - skip)
 
     cdef bint send_file(self, int file, int64_t offset, int64_t count) except False:
         """Queue a range of a regular file. The descriptor is duplicated; the caller keeps its own."""
@@ -201,19 +260,24 @@ cdef class Channel:
             raise OSError(errno, "cannot duplicate a file descriptor")
         piece.offset = offset
         piece.left = count
-        self._append(piece)
+        return self._append(piece)
+
+    cdef bint _append(self, Piece piece) except False:
+        if self.queue is None:
+            self.queue = deque()
+        self.queue.append(piece)
         return True
 
     cdef int flush(self) except? -3:
         """Send from the queue: 0 when it is empty, AGAIN while the socket takes no more, FAILED.
 
-        One large file gives way after each sendfile call, so that the others have their turn.
+        One large file gives way after each call that sent some of it, so that the others have their turn.
         """
         cdef Piece piece
         cdef Py_ssize_t count
         cdef bint yielded = False
-        while self.first is not None and not self.broken:
-            piece = self.first
+        while self.queue and not self.broken:
+            piece = self.queue[0]
             if yielded and piece.file >= 0:
                 return AGAIN
             count = self._send_secure(piece) if self.secure else self._send_piece(piece)
@@ -221,25 +285,18 @@ cdef class Channel:
                 return AGAIN
             if count == FAILED:
                 self.fail()
-                break
+            elif piece.left == 0 and piece.sent == piece.size:
+                self.queue.popleft()
             yielded = piece.file >= 0
-            if piece.left == 0 and (piece.octets is None or piece.sent == PyBytes_GET_SIZE(piece.octets)):
-                self.first = piece.next
-        if self.first is None:
-            self.last = None
-        self._restore_mode()
         return FAILED if self.broken else 0
 
     cdef Py_ssize_t _send_piece(self, Piece piece) except? -3:
-        cdef const uint8_t *at
-        cdef Py_ssize_t size, count
-        cdef bint more = piece.next is not None
-        if piece.octets is None:
+        cdef Py_ssize_t count
+        cdef bint more = len(self.queue) > 1
+        if piece.file >= 0:
             return self._send_range(piece)
-        at = <const uint8_t *>PyBytes_AS_STRING(piece.octets) + piece.sent
-        size = PyBytes_GET_SIZE(piece.octets) - piece.sent
         with nogil:
-            count = fs_send(self.fd, at, size, more)
+            count = fs_send(self.fd, piece.at + piece.sent, piece.size - piece.sent, more)
         if count > 0:
             piece.sent += count
             self.queued -= count
@@ -249,84 +306,35 @@ cdef class Channel:
         """One sendfile call. A file that has become shorter breaks the channel: its length was told."""
         cdef Py_ssize_t count
         cdef size_t size = <size_t>min(piece.left, <int64_t>SENDFILE_CHUNK)
-        if not self.nonblocking:
-            # sendfile alone knows no MSG_DONTWAIT.
-            self.nonblocking = fs_set_nonblocking(self.fd, True) == 0
+        # sendfile alone knows no MSG_DONTWAIT, and the socket is the handler's too: it stays as it was.
+        cdef int before = fs_set_nonblocking(self.fd, True)
         with nogil:
             count = fs_sendfile(self.fd, piece.file, piece.offset, size)
+        if before == 0:
+            fs_set_nonblocking(self.fd, False)
         if count > 0:
             piece.offset += count
             piece.left -= count
         return FAILED if count == 0 else count
 
-    cdef void _restore_mode(self) noexcept:
-        """The socket is the handler's too, and was a blocking one."""
-        if self.nonblocking and not self.broken:
-            fs_set_nonblocking(self.fd, False)
-        self.nonblocking = False
-
     cdef Py_ssize_t _send_secure(self, Piece piece) except? -3:
-        """Through the TLS socket; a file is read a chunk at a time, and the same chunk until it is sent."""
+        """Through the TLS socket; a file is read a part at a time, and the same part until it is sent."""
         cdef Py_ssize_t count
-        self.wants_write = True
-        if piece.octets is None or piece.sent == PyBytes_GET_SIZE(piece.octets):
-            if not self._read_chunk(piece):
-                return FAILED
-        try:
-            count = self.sock.send(memoryview(piece.octets)[piece.sent:])
-        except TLS_WAITS as wait:
-            self.wants_write = isinstance(wait, TLSWantsWrite)
-            return AGAIN
-        except TimeoutError:
-            return AGAIN
-        except OSError:
+        if piece.sent == piece.size and not piece.load():
             return FAILED
-        piece.sent += count
-        self.queued -= count
+        self.wants_write = True
+        count = self._secure(self.sock.send, PyMemoryView_FromMemory(
+            <char *>piece.at + piece.sent, piece.size - piece.sent, PyBUF_READ))
+        if count > 0:
+            piece.sent += count
+            if piece.file < 0:
+                self.queued -= count
         return count
-
-    cdef bint _read_chunk(self, Piece piece) except -1:
-        cdef Py_ssize_t size = <Py_ssize_t>min(piece.left, <int64_t>SECURE_CHUNK)
-        cdef bytes octets = PyBytes_FromStringAndSize(NULL, size)
-        cdef char *at = PyBytes_AS_STRING(octets)
-        with nogil:
-            size = fs_pread(piece.file, at, size, piece.offset)
-        if size <= 0:
-            return False
-        piece.octets = octets if size == PyBytes_GET_SIZE(octets) else octets[:size]
-        piece.sent = 0
-        piece.offset += size
-        piece.left -= size
-        self.queued += size
-        return True
-
-    cdef bint _queue(self, const uint8_t *at, Py_ssize_t size, object owner, Py_ssize_t skip) except False:
-        cdef Piece piece = Piece.__new__(Piece)
-        if owner is not None:
-            piece.octets = owner
-            piece.sent = skip
-        else:
-            piece.octets = PyBytes_FromStringAndSize(<const char *>at + skip, size - skip)
-        self.queued += size - skip
-        self._append(piece)
-        return True
-
-    cdef void _append(self, Piece piece) noexcept:
-        if self.last is None:
-            self.first = piece
-        else:
-            self.last.next = piece
-        self.last = piece
 
     cdef void fail(self) noexcept:
         """Nothing can be said to the peer any more."""
         self.broken = True
-        self._drop_queue()
-
-    cdef void _drop_queue(self) noexcept:
-        while self.first is not None:
-            self.first = self.first.next
-        self.last = None
+        self.queue = None
         self.queued = 0
 
     # -- Waiting -------------------------------------------------------------------------------

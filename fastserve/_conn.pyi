@@ -8,10 +8,11 @@ from fastserve._stream import RequestReader, ResponseWriter
 STATE_NAMES: Final[tuple[str, ...]]
 
 # Actions: what is to be done next.
-WAIT: Final = 0
-OFFER: Final = 1
-ANSWER: Final = 2
-END: Final = 3
+WAIT: Final[int]
+SETTLE: Final[int]
+OFFER: Final[int]
+ANSWER: Final[int]
+END: Final[int]
 
 @final
 class Connection:
@@ -35,8 +36,6 @@ class Connection:
     def state_name(self) -> str: ...
     @property
     def sending(self) -> bool: ...
-    @property
-    def restless(self) -> bool: ...
     def ready(self, now: float) -> int: ...
     def begin(self, now: float) -> int: ...
     def answered(self, close: bool, now: float) -> int: ...

@@ -127,15 +127,14 @@ cdef class Connection:
     cdef RequestReader reader
     cdef ResponseWriter writer
 
-    def __cinit__(self, sock, client_address, double now, bint handshaking=False):
+    def __cinit__(self, sock, client_address, double now, bint handshaking=False, double patience=0):
         self.sock = sock
         self.fd = sock.fileno()
         self.client_address = client_address
         self.interest = EVENT_READ
         self.state = HANDSHAKING if handshaking else WAITING
-        self.deadline = now + (HANDSHAKE_TIMEOUT if handshaking else IDLE_TIMEOUT)
-        if handshaking:
-            sock.settimeout(0)
+        self.timeout = patience
+        self.deadline = now + (HANDSHAKE_TIMEOUT if handshaking else patience or IDLE_TIMEOUT)
 
     @property
     def state_name(self):
@@ -156,8 +155,6 @@ cdef class Connection:
     def begin(self, double now):
         """A handler has been attached: read its first request. Returns an action."""
         self.timeout = self.sock.gettimeout() or 0
-        if self.channel.secure:
-            self.sock.settimeout(0)
         self._move(IDLE)
         self.deadline = now + (self.timeout or IDLE_TIMEOUT)
         return self._told(self._read(now))
@@ -173,6 +170,9 @@ cdef class Connection:
 
     def expire(self, double now):
         """The deadline has passed. Returns an action."""
+        if self.state == ANSWERING:
+            self.deadline = now + PROGRESS_TIMEOUT
+            return DO_SETTLE
         if self.state == HEAD or self.state == BODY or self.state == IDLE:
             if self.timeout:
                 self.reader.timed_out = True
@@ -197,8 +197,6 @@ cdef class Connection:
 
     def offer(self):
         """From now on ``attach(sock, handler)`` takes this connection, in the calling thread."""
-        if self.channel is not None and self.channel.secure:
-            self.sock.settimeout(None)
         self.thread = threading.get_ident()
         offers[id(self.sock)] = self
 
@@ -264,6 +262,8 @@ cdef class Connection:
     # -- Reading -------------------------------------------------------------------------------
 
     cdef int _shake_hands(self, double now) except -1:
+        timeout = self.sock.gettimeout()
+        self.sock.settimeout(0)
         try:
             self.sock.do_handshake()
         except TLS_WAITS as wait:
@@ -271,9 +271,11 @@ cdef class Connection:
             return DO_WAIT
         except OSError:
             return DO_END
+        finally:
+            self.sock.settimeout(timeout)
         self._move(WAITING)
         self.interest = EVENT_READ
-        self.deadline = now + IDLE_TIMEOUT
+        self.deadline = now + (self.timeout or IDLE_TIMEOUT)
         return DO_WAIT
 
     cdef int _read(self, double now) except -1:
@@ -310,6 +312,7 @@ cdef class Connection:
                 self._move(BODY)
             return self._wait(True, now + (self.timeout or PROGRESS_TIMEOUT))
         self._move(ANSWERING)
+        self.deadline = now + PROGRESS_TIMEOUT      # moved on while a handler has more to answer
         return DO_ANSWER
 
     cdef bint _collects(self, RequestHead head) noexcept:
@@ -321,7 +324,7 @@ cdef class Connection:
     # -- Sending -------------------------------------------------------------------------------
 
     cdef int _send(self, double now) except -1:
-        if self.channel.first is not None and self.channel.flush() == AGAIN:
+        if self.channel.queue and self.channel.flush() == AGAIN:
             if self.state != SENDING:
                 self._move(SENDING)
             return self._wait(False, now + (self.timeout or PROGRESS_TIMEOUT))
@@ -337,19 +340,23 @@ cdef class Connection:
             if self.state != DRAINING:
                 self._move(DRAINING)
             return self._wait(True, now + PROGRESS_TIMEOUT)
+        cdef int action = DO_WAIT
         self._move(IDLE)
         if self.channel.stop > self.channel.start:
-            return self._look(now)
-        self._wait(True, now + (self.timeout or IDLE_TIMEOUT))
-        return self._read(now) if self.channel.secure else DO_WAIT
+            action = self._look(now)
+        else:
+            self._wait(True, now + (self.timeout or IDLE_TIMEOUT))
+        return self._read(now) if action == DO_WAIT and self.channel.secure else action
 
     cdef int _drain(self, double now) except -1:
         cdef Py_ssize_t count = self.channel.receive()
-        if count == AGAIN:
-            return self._wait(True, self.deadline)
-        if count <= 0:
-            return DO_END
-        return self._next(now, self.reader.finish())
+        cdef int rest = DRAIN
+        while count > 0:
+            rest = self.reader.finish()
+            if rest != DRAIN or not self.channel.secure:
+                return self._next(now, rest)
+            count = self.channel.receive()
+        return self._wait(True, self.deadline) if count == AGAIN else DO_END
 
     # -- Parting -------------------------------------------------------------------------------
 

@@ -20,16 +20,21 @@ cdef class RequestReader:
     cdef readonly bint closed
     cdef bint timed_out         # the next read is to say so
     cdef int mode               # which part of a request the next octet belongs to
-    cdef Py_ssize_t head_size   # octets of the head in the buffer, empty lines before it counted
-    cdef bytes line             # the request line as it was read
+    cdef Py_ssize_t line_start  # where the request line begins in the buffer, behind empty lines
+    cdef Py_ssize_t head_size   # octets of the head in the buffer, those empty lines counted
+    cdef bytes line             # the request line as it was read, None where only a part of it was
+    cdef Py_ssize_t line_size   # octets of it that were read
     cdef int64_t left           # of the body; -1 where only the end of the stream ends it
     cdef int64_t drained        # of an unread body
+    cdef bint may_change        # the request asks for another protocol
     cdef ChunkDecoder decoder   # where the body is decoded
     cdef bytes decoded          # what it gave and nobody has read
     cdef Py_ssize_t decoded_pos
 
     cdef int look(self) except? -100
     cdef void refuse(self, int rejection)
+    cdef bint _found(self, const uint8_t *data, Py_ssize_t size) except False
+    cdef Py_ssize_t _line_length(self) noexcept
     cdef void begin_body(self, RequestHead head)
     cdef Rest finish(self) except *
     cdef bint has_body(self, Py_ssize_t size) noexcept

@@ -34,7 +34,7 @@ from fastserve import limits
 
 # Which part of a request the next octet to be read belongs to.
 cdef enum Mode:
-    RAW             # no HTTP is known: before a first head, or after a change of protocol
+    RAW             # no HTTP is known: before a head, or after a change of protocol
     HEADED          # a whole head is buffered, nothing of it has been read
     LINED           # its request line has been read
     BODY
@@ -91,6 +91,7 @@ cdef class RequestReader:
                 deadline = time.monotonic() + (patience or usual)
             try:
                 if not self._fill(deadline):
+                    self._end()     # a head that broke off is not acted on
                     return
             except ConnectionError:
                 self._end()
@@ -108,7 +109,7 @@ cdef class RequestReader:
         From then on the reader gives its body, and ends with it.
         """
         cdef RequestHead head = self.head
-        if self.mode != LINED or line is not self.line:
+        if self.mode != LINED or line is not self.line or line is None:
             return None
         self.channel.consume(self.head_size)
         self.begin_body(head)
@@ -132,30 +133,27 @@ cdef class RequestReader:
             return COMPLETE
         if size == 0 or self.parser.advance(data, size) == NEED_MORE:
             return NEED_MORE
-        self.head_size = self.parser.pos
-        self.head = self.parser.release(data, size)
-        self.mode = HEADED
+        self._found(data, size)
         return COMPLETE
 
     cdef void refuse(self, int rejection):
         """Give up on a head that is not complete."""
-        cdef const uint8_t *data = self.channel.data + self.channel.start
-        self.head_size = self.channel.stop - self.channel.start
         self.parser.rejection = rejection
-        self.head = self.parser.release(data, self.head_size)
+        self._found(self.channel.data + self.channel.start, self.channel.stop - self.channel.start)
+
+    cdef bint _found(self, const uint8_t *data, Py_ssize_t size) except False:
+        self.line_start = self.parser.head_start
+        self.head = self.parser.release(data, size)
+        self.head_size = self.line_start + PyBytes_GET_SIZE(self.head.raw)
         self.mode = HEADED
+        return True
 
     cdef void begin_body(self, RequestHead head):
         self.head = head
         self.drained = 0
         self.mode = BODY
-        if head.framing.upgrade or head.method == "CONNECT":
-            self.mode = RAW
-            self.left = -1
-        elif head.framing.chunked:
-            self.left = -1
-        else:
-            self.left = max(head.framing.content_length, 0)
+        self.may_change = head.framing.upgrade or head.method == "CONNECT"
+        self.left = -1 if head.framing.chunked else max(head.framing.content_length, 0)
 
     cdef bint has_body(self, Py_ssize_t size) noexcept:
         """Whether that many octets stand behind the head that was found."""
@@ -166,7 +164,7 @@ cdef class RequestReader:
         cdef Py_ssize_t count
         if self.decoder is not None and self.decoder.done:
             self.left = 0
-        if self.mode != BODY or self.left < 0 or self.head.rejection:
+        if self.mode != BODY or self.left < 0 or self.head.rejection or self.channel.tunnel:
             return CLOSE
         if self.left and self.head.framing.expect_continue:
             # The client may send the body, or may have been told not to.
@@ -208,13 +206,18 @@ cdef class RequestReader:
         return rest == READY
 
     cdef void _leave_head(self) noexcept:
-        """Somebody reads the head octet by octet: hand out what follows the request line as it came."""
+        """Somebody reads the head by hand: what is left of it comes first, and then the body."""
+        cdef Py_ssize_t rest = self.head_size
+        if self.mode != HEADED and self.mode != LINED:
+            return
         if self.mode == LINED:
-            self.channel.consume(self.head_size - (PyBytes_GET_SIZE(self.head.raw)
-                                                   - PyBytes_GET_SIZE(self.line)))
-        if self.mode in (HEADED, LINED):
-            self.mode = RAW
+            rest -= self.line_start + self.line_size
+            self.channel.consume(self.head_size - rest)
+        self.begin_body(self.head)
+        if self.head.rejection:
             self.left = -1
+        elif self.left >= 0:
+            self.left += rest
 
     # -- The octets that may be read: everything below goes through these three ------------------
 
@@ -231,6 +234,10 @@ cdef class RequestReader:
                 return 0
             at[0] = <const uint8_t *>PyBytes_AS_STRING(self.decoded) + self.decoded_pos
             return PyBytes_GET_SIZE(self.decoded) - self.decoded_pos
+        if self.left == 0 and self.may_change:
+            # Behind a request for another protocol stands that protocol, as far as we know.
+            self.mode = RAW
+            self.left = -1
         size = self.channel.stop - self.channel.start
         at[0] = self.channel.data + self.channel.start
         return size if self.left < 0 else <Py_ssize_t>min(self.left, <int64_t>size)
@@ -253,7 +260,11 @@ cdef class RequestReader:
         deadline = self.channel.patience(PROGRESS_TIMEOUT if self.mode == BODY else 0)
         if deadline:
             deadline += time.monotonic()
-        return self._fill(deadline)
+        if self._fill(deadline):
+            return True
+        if self.decoder is not None:
+            raise ValueError("the chunked body broke off")
+        return False
 
     cdef bint _decode(self) except -1:
         """Decode what has arrived; whether that gave anything."""
@@ -319,15 +330,24 @@ cdef class RequestReader:
         cdef Py_ssize_t length
         if self.mode != HEADED or self.timed_out or self.closed:
             return self._generic_line(limit)
-        length = self.head.spans.line.length + 2
-        if 0 <= limit < length:
-            return self._generic_line(limit)
-        if self.head.rejection:
-            self.line = self.head.raw[:length - 2] + b"\r\n"
-        else:
-            self.line = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.head.raw), length)
+        length = self._line_length()
+        self.line_size = length if limit < 0 else min(limit, length)
+        line = PyBytes_FromStringAndSize(
+            <const char *>self.channel.data + self.channel.start + self.line_start, self.line_size)
+        self.line = line if self.line_size == length else None
         self.mode = LINED
-        return self.line
+        return line
+
+    cdef Py_ssize_t _line_length(self) noexcept:
+        """Of the request line with its end, or of all there is where a refused one has none."""
+        cdef Py_ssize_t length = self.head.spans.line.length + 2
+        cdef const uint8_t *at = self.channel.data + self.channel.start + self.line_start
+        cdef Py_ssize_t size = self.channel.stop - self.channel.start - self.line_start
+        cdef const void *newline
+        if not self.head.rejection:
+            return length
+        newline = memchr(at, c'\n', size)
+        return size if newline == NULL else <const uint8_t *>newline - at + 1
 
     def readlines(self, hint=-1):
         """Return the remaining lines as a list of bytes, stopping once ``hint`` bytes are passed."""
@@ -491,6 +511,9 @@ cdef class ResponseWriter:
         self._check_open()
         if head.status >= 200:
             self.left = head.content_length if body else 0
+        if head.status == 101 or method == "CONNECT" and 200 <= head.status < 300:
+            self.channel.tunnel = True
+            self.left = -1
         if head.pieces is not None:
             # Somebody edited the lines: what the head declared may be gone.
             octets = head.take()
@@ -669,14 +692,14 @@ cdef class ResponseWriter:
     cdef bint _queue_pending(self) except False:
         """What waits goes in front of a file, to leave in one packet with its first octets."""
         if self.size:
-            self.channel._queue(self.pending, self.size, None, 0)
+            self.channel.add(self.pending, self.size, None, 0)
             self.size = 0
         return True
 
     cdef bint _settle(self) except False:
         """Wait until no more is queued than may be."""
         cdef Channel channel = self.channel
-        while channel.first is not None and (channel.queued > self.high_water or self.high_water == 0):
+        while channel.queue and (channel.queued > self.high_water or self.high_water == 0):
             if channel.flush() == AGAIN:
                 channel.wait(False, True, time.monotonic() + channel.patience(PROGRESS_TIMEOUT))
         if channel.broken:

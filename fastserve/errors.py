@@ -32,7 +32,8 @@ REJECTIONS: Final = (
     Rejection("BAD_HEADER_NAME", 400, "Bad header name", "A header line must be name:value."),
     Rejection("BAD_HEADER_VALUE", 400, "Bad header value", "A header value has a control character."),
     Rejection("FOLDED_HEADER", 400, "Folded header line", "A header line must not start with a space."),
-    Rejection("HEADER_LINE_TOO_LONG", 431, "Line too long", "got more than 65536 bytes when reading header line"),
+    Rejection("HEADER_LINE_TOO_LONG", 431, "Line too long",
+              "got more than 65536 bytes when reading header line"),
     Rejection("TOO_MANY_HEADERS", 431, "Too many headers", "got more than 100 headers"),
     Rejection("HEAD_TOO_LONG", 431, "Request head too long"),
     # Host and framing (RFC 9112 sections 3.2 and 6).

@@ -17,8 +17,8 @@ from fastserve._parser import RequestHead
 class RequestHeaders(http.client.HTTPMessage):
     """Header fields by name in any case, in the order received, duplicates kept (RFC 9110 section 5).
 
-    While ``_head`` is in the instance's dictionary nothing else is: the attributes of a full message are
-    missing, and asking for any of them fills them in.
+    While ``_head`` is in the instance's dictionary, the attributes of a full message are missing but for
+    those that somebody has set; asking for any other fills them in.
     """
 
     def __init__(self, head: RequestHead) -> None:
@@ -28,9 +28,11 @@ class RequestHeaders(http.client.HTTPMessage):
         head = self.__dict__.pop("_head", None)
         if head is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        changed = dict(self.__dict__)
         super().__init__()
         self._headers = head.fields()
         self._payload = ""
+        self.__dict__.update(changed)
         return getattr(self, name)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class HTTPServer(socketserver.TCPServer):
     server_port: int
     _server_name: str | None = None
     _loop: Loop | None = None
+    _stops = False  # shutdown() was called before serve_forever() had begun
 
     def __init__(self, server_address: Any, RequestHandlerClass: Any, bind_and_activate: bool = True) -> None:
         self._lock = threading.Lock()
@@ -83,6 +84,9 @@ class HTTPServer(socketserver.TCPServer):
     def serve_forever(self, poll_interval: float = 0.5) -> None:
         """Serve until shutdown(). ``poll_interval`` is how often, in seconds, service_actions() is called."""
         with self._lock:
+            stops, self._stops = self._stops, False
+            if stops:
+                return
             loop = self._loop = Loop(self)
             self._stopped.clear()
         try:
@@ -92,12 +96,15 @@ class HTTPServer(socketserver.TCPServer):
             self._stopped.set()
 
     def shutdown(self) -> None:
-        """Stop serve_forever() and wait until it has returned; at once where it is not running.
+        """Stop serve_forever() and wait until it has returned.
 
-        From the serving thread itself, which cannot wait for its own end, it only asks for it.
+        Where it is not running, the next call of it returns at once, as that of a thread that was started
+        and has not got there yet. From the serving thread itself, which cannot wait for its own end, it
+        only asks for it.
         """
         with self._lock:
             loop = self._loop
+            self._stops = loop is None
         if loop is not None:
             loop.stop()
             if not loop.is_mine():

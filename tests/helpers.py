@@ -189,8 +189,11 @@ class Running:
 
     def stop(self) -> None:
         """End it and see that it has ended well."""
-        self.server.shutdown()
-        self.thread.join(PATIENCE)
+        # More than once: it may not have begun to serve yet.
+        deadline = time.monotonic() + PATIENCE
+        while self.thread.is_alive() and time.monotonic() < deadline:
+            self.server.shutdown()
+            self.thread.join(0.05)
         self.server.server_close()
         assert not self.thread.is_alive(), "serve_forever() has not returned"
         if self.error is not None:

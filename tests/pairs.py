@@ -289,9 +289,18 @@ def receive_all(sock: socket.socket, slowly: Callable[[], object] = lambda: None
 
 
 def receive_exactly(sock: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size and (piece := sock.recv(size - len(data))):
+    """As many octets, or fewer at the end."""
+    data = bytearray()
+    while len(data) < size and (piece := sock.recv(min(size - len(data), 1 << 20))):
         data += piece
+    return bytes(data)
+
+
+def receive_until(sock: socket.socket, mark: bytes) -> bytes:
+    """Read up to and with the mark, and nothing behind it."""
+    data = b""
+    while not data.endswith(mark) and (octet := sock.recv(1)):
+        data += octet
     return data
 
 

@@ -113,9 +113,12 @@ def joined(words: list[str]) -> str:
 
 
 def module_lines(names: Mapping[str, object], owner: str = "") -> Iterator[str]:
-    """What a compiled module or class has, modules that it imports left out."""
+    """What a compiled module or class has, what it imports left out."""
+    home = names.get("__name__")
     for name, value in names.items():
-        if is_told(name) and not isinstance(value, ModuleType):
+        if home and (isinstance(value, ModuleType) or getattr(value, "__module__", home) != home):
+            continue
+        if is_told(name):
             yield owner + name + ("" if name in SLOTS else parameters(value))
         if isinstance(value, type):
             yield from module_lines(vars(value), name + ".")

@@ -11,7 +11,6 @@ import functools
 import html
 import http.client
 import io
-import itertools
 import socket
 import socketserver
 import ssl
@@ -77,7 +76,9 @@ def read_head(rfile: Any, raw_requestline: bytes) -> RequestHead:
     """
     parser = RequestParser(require_host=False)
     lines = [raw_requestline]
-    while lines[-1].endswith(b"\n") and lines[-1] not in (b"\r\n", b"\n") and len(lines) <= parser.max_headers:
+    while (
+        lines[-1].endswith(b"\n") and lines[-1] not in (b"\r\n", b"\n") and len(lines) <= parser.max_headers
+    ):
         lines.append(rfile.readline(MAX_LINE + 1))
     data = b"".join(lines)
     while not parser.feed(data):
@@ -118,7 +119,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     decode_chunked = False
 
     _control_char_table = str.maketrans(
-        {code: rf"\x{code:02x}" for code in itertools.chain(range(0x20), range(0x7F, 0xA0))} | {ord("\\"): r"\\"}
+        {code: rf"\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {ord("\\"): r"\\"}
     )
 
     command: str | None = None
@@ -176,7 +177,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
             self.handle_one_request()
 
     def _is_in_step(self) -> bool:
-        """Whether the answer had the length it declared, so that the client can tell where the next begins."""
+        """Whether the answer had the length it declared; else nobody can tell where the next begins."""
         return type(self.wfile) is not ResponseWriter or self.wfile.is_complete()
 
     def handle_one_request(self) -> None:
@@ -272,14 +273,17 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def _refuse(self, head: RequestHead) -> None:
         """Answer a request that the parser rejected."""
         rejection = REJECTIONS[head.rejection]
-        self.command, self.path, self.request_version = head.method, head.target or "", head.version
+        self.command, self.path = head.method, head.target or ""
+        # A version that is not ours to answer in, HTTP/0.9 above all, does not take the status line away.
+        self.request_version = head.version if head.version_number[0] else ""
         if rejection.status == HTTPStatus.REQUEST_URI_TOO_LONG:
             self.requestline = self.request_version = self.command = ""
         message = rejection.message % {
             "requestline": self.requestline,
             "version": head.version.removeprefix("HTTP/") if rejection.status == 505 else head.version,
         }
-        self.send_error(rejection.status, message or None, rejection.explain)
+        explain = () if rejection.explain is None else (rejection.explain,)
+        self.send_error(rejection.status, message or None, *explain)
 
     def handle_expect_100(self) -> bool:
         """Tell a client that waits with its body to send it.
@@ -380,7 +384,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         return self.server_version + " " + self.sys_version
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """Return a time, now or ``timestamp`` in seconds since the epoch, as an IMF-fixdate (RFC 9110 5.6.7)."""
+        """Return now, or ``timestamp`` in seconds since the epoch, as an IMF-fixdate (RFC 9110 5.6.7)."""
         return http_date(time.time() if timestamp is None else timestamp)
 
     # -- The log ---------------------------------------------------------------------------------

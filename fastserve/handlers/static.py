@@ -26,12 +26,13 @@ from typing import Any, Final
 from fastserve._stream import ResponseWriter
 from fastserve.handlers.base import BaseHTTPRequestHandler
 
-
 # 3.13 took file names away from guess_type().
 GUESS_FILE_TYPE: Final = getattr(mimetypes, "guess_file_type", mimetypes.guess_type)
 
 # A FIFO without a writer must not hold the server.
-OPEN_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+OPEN_FLAGS: Final = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
 
 
 # What depends on nothing but its arguments is worked out once; a longer path is not worth the memory.
@@ -123,15 +124,12 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
             fd = os.open(path, OPEN_FLAGS)
         except (OSError, ValueError):  # ValueError: a NUL in the name
             # A directory that may be searched but not read can still have an index page.
-            return self._send_directory(path) if os.path.isdir(path) else self._not_found()
-        status = os.fstat(fd)
-        if stat.S_ISREG(status.st_mode) and not path.endswith("/"):
-            return self._send_file(path, io.FileIO(fd), status)
+            return self._send_directory(path) if os.path.isdir(path) else self._send_file(path, None)
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISREG(mode) and not path.endswith("/"):
+            return self._send_file(path, io.FileIO(fd))
         os.close(fd)
-        return self._send_directory(path) if stat.S_ISDIR(status.st_mode) else self._not_found()
-
-    def _not_found(self) -> None:
-        self.send_error(HTTPStatus.NOT_FOUND, "File not found")
+        return self._send_directory(path) if stat.S_ISDIR(mode) else self._send_file(path, None)
 
     def _send_directory(self, path: str) -> Any:
         """A redirect to the name with a slash, an index page, or a listing."""
@@ -142,8 +140,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         for page in self.index_pages:
             index = os.path.join(path, page)
             if os.path.isfile(index):
-                file = io.FileIO(index)
-                return self._send_file(index, file, os.fstat(file.fileno()))
+                return self._send_file(index, io.FileIO(index))
         return self.list_directory(path)
 
     def _redirect(self, parts: urllib.parse.SplitResult) -> None:
@@ -157,16 +154,21 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _send_file(self, path: str, file: io.FileIO, status: os.stat_result) -> io.FileIO | None:
-        """Send the head for an open file, which is closed where no body follows."""
+    def _send_file(self, path: str, file: io.FileIO | None) -> io.FileIO | None:
+        """Send the head for an open file, or 404 for none. The file is closed where no body follows."""
+        content_type = self.guess_type(path)
+        if file is None:
+            self.send_error(HTTPStatus.NOT_FOUND, "File not found")
+            return None
         try:
+            status = os.fstat(file.fileno())
             if self._is_unmodified(status.st_mtime):
                 self.send_response(HTTPStatus.NOT_MODIFIED)
                 self.end_headers()
                 file.close()
                 return None
             self.send_response(HTTPStatus.OK)
-            self.send_header("Content-type", self.guess_type(path))
+            self.send_header("Content-type", content_type)
             self.send_header("Content-Length", str(status.st_size))
             self.send_header("Last-Modified", self.date_time_string(status.st_mtime))
             self._send_extra_headers({"server", "date", "content-type", "content-length", "last-modified"})

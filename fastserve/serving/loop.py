@@ -42,7 +42,6 @@ class Loop:
         self._server = server
         self._listener: socket.socket = server.socket
         self._gives_away = kind.process_request is not socketserver.BaseServer.process_request
-        self._acts = kind.service_actions is not socketserver.BaseServer.service_actions
         self._batch = 1 if kind.get_request is not socketserver.TCPServer.get_request else limits.ACCEPT_BATCH
         self._selector = selectors.DefaultSelector()
         self._waker, self._woken = socket.socketpair()
@@ -103,20 +102,18 @@ class Loop:
             self._act(late, late.expire(now))  # type: ignore[arg-type, attr-defined]
         if self._resume and now >= self._resume:
             self._go_on_accepting()
-        if self._acts:
-            self._server.service_actions()
+        self._server.service_actions()
 
-    def _patience(self, poll_interval: float) -> float | None:
-        """How long the selector may wait, in seconds."""
+    def _patience(self, poll_interval: float) -> float:
+        """How long the selector may wait, in seconds.
+
+        Never longer than ``poll_interval``: also because a signal that comes just before select() does not
+        end it.
+        """
         if self._again:
             return 0
         now = time.monotonic()
-        waits = [self._timers.patience(now)]
-        if self._acts:
-            waits.append(poll_interval)
-        if self._resume:
-            waits.append(max(self._resume - now, 0))
-        return min((wait for wait in waits if wait is not None), default=None)
+        return max(min(now + poll_interval, self._timers.next_tick, self._resume or now + poll_interval) - now, 0)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -143,9 +140,14 @@ class Loop:
         if not welcome:
             self._server.shutdown_request(sock)
             return
-        conn = Connection(sock, address, self._now, tls.is_secure(sock))
+        conn = Connection(sock, address, self._now, tls.is_secure(sock), self._patience_of_handlers())
         self._connections.add(conn)
         self._settle(conn)
+
+    def _patience_of_handlers(self) -> float:
+        """The ``timeout`` that handlers will set, in seconds, 0 for none: it holds from the start."""
+        kind = self._server.RequestHandlerClass
+        return getattr(getattr(kind, "func", kind), "timeout", None) or 0
 
     def _pause_accepting(self, error: OSError) -> None:
         """Out of descriptors: the clients wait in the backlog until a connection closes."""
@@ -184,9 +186,17 @@ class Loop:
             if conn.registered:
                 self._selector.modify(conn.fd, conn.interest, conn)
             else:
-                self._selector.register(conn.fd, conn.interest, conn)
+                self._register(conn)
             conn.registered = conn.interest
         self._timers.watch(conn)
+
+    def _register(self, conn: Connection) -> None:
+        try:
+            self._selector.register(conn.fd, conn.interest, conn)
+        except KeyError:
+            # A handler closed the socket of another connection, whose descriptor this one has now.
+            self._close(self._selector.get_key(conn.fd).data)
+            self._selector.register(conn.fd, conn.interest, conn)
 
     def _answer(self, conn: Connection) -> int:
         handler = conn.handler
@@ -217,8 +227,6 @@ class Loop:
         """As socketserver does it; from here on the socket is the server class's own."""
         sock, address = conn.sock, conn.client_address
         self._drop(conn)
-        if tls.is_secure(sock):
-            sock.settimeout(None)
         try:
             self._server.process_request(sock, address)
         except Exception:
@@ -275,10 +283,12 @@ class Loop:
 
     def _shut(self) -> None:
         """Give back all there is, also when an exception ends the loop."""
-        try:
-            for conn in list(self._connections):
+        for conn in list(self._connections):
+            # Ctrl-C may have come between any two steps, so that a connection may be half closed already.
+            with contextlib.suppress(Exception):
                 self._close(conn)
-        finally:
-            self._selector.close()
-            self._waker.close()
-            self._woken.close()
+            with contextlib.suppress(Exception):
+                self._server.shutdown_request(conn.sock)
+        self._selector.close()
+        self._waker.close()
+        self._woken.close()

@@ -8,6 +8,7 @@ Knows nothing of a connection but its ``deadline`` and ``timer``; serving.loop c
 """
 
 import heapq
+import math
 from typing import Protocol
 
 from fastserve.limits import TICK
@@ -60,6 +61,7 @@ class Timers:
                     late.append(conn)
         return late
 
-    def patience(self, now: float) -> float | None:
-        """Return the seconds until something may be due, None where nothing is watched."""
-        return max(self._ticks[0] - now, 0) if self._ticks else None
+    @property
+    def next_tick(self) -> float:
+        """When something may be due, by time.monotonic(); infinity where nothing is watched."""
+        return self._ticks[0] if self._ticks else math.inf

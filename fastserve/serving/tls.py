@@ -48,6 +48,6 @@ def is_secure(sock: object) -> bool:
 
 
 def defer_handshakes(listener: socket.socket) -> None:
-    """Make accept() on a wrapped listening socket return before the handshake, so that nobody can block it."""
+    """Make accept() on a wrapped listening socket return before the handshake: nobody can block it then."""
     if ssl is not None and isinstance(listener, ssl.SSLSocket):
         listener.do_handshake_on_connect = False  # type: ignore[attr-defined]

@@ -1,54 +1,26 @@
-"""BaseHTTPRequestHandler's documented surface: attributes, defaults, call orders and texts of http.server.
+"""BaseHTTPRequestHandler's documented surface: attributes, defaults, parse_request, handle_one_request.
 
-How a request travels is test_lanes.py's, what becomes of its body test_bodies.py's.
+What it writes is test_responses.py's, how a request travels test_lanes.py's, what becomes of a body
+test_bodies.py's.
 """
 
-import email.utils
-import html
 import http.client
 import http.server
 import inspect
 import io
 import pickle
-import re
 import socketserver
-import time
 from http import HTTPStatus
 from typing import Any
 from unittest import mock
 
 import pytest
-from helpers import log_messages, request
+from helpers import request
 
 import fastserve
 from fastserve import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 
-
-class Handler(BaseHTTPRequestHandler):
-    """A handler without a connection, as tests and recipes make them."""
-
-    def __init__(self, data: bytes = b"") -> None:
-        self.rfile = io.BytesIO(data)
-        self.wfile = io.BytesIO()
-        self.client_address = ("192.0.2.1", 5)
-        self.requestline = "GET /path HTTP/1.1"
-        self.request_version = "HTTP/1.1"
-        self.command = "GET"
-
-    def written(self) -> bytes:
-        return self.wfile.getvalue()
-
-
-class WriteOnly:
-    """The least that a wfile must have."""
-
-    def __init__(self) -> None:
-        self.writes: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self.writes.append(bytes(data))
-        return len(data)
-
+from .makers import Bare
 
 # -- The class ---------------------------------------------------------------------------------
 
@@ -212,8 +184,8 @@ def test_the_recipe_on_nothing() -> None:
 
 
 def test_parse_request_returns_whether_it_could() -> None:
-    def parse(data: bytes) -> tuple[bool, Handler]:
-        handler = Handler(data)
+    def parse(data: bytes) -> tuple[bool, Bare]:
+        handler = Bare(data)
         handler.log_message = lambda *args: None
         handler.raw_requestline = handler.rfile.readline()
         return handler.parse_request(), handler
@@ -237,310 +209,17 @@ def test_parse_request_returns_whether_it_could() -> None:
     ],
 )
 def test_parse_request_sets_close_connection(version: str, fields: bytes, protocol: str, close: bool) -> None:
-    handler = Handler(fields + b"\r\n")
+    handler = Bare(fields + b"\r\n")
     handler.protocol_version = protocol
     handler.raw_requestline = f"GET / HTTP/{version}\r\n".encode()
     assert handler.parse_request()
     assert handler.close_connection is close
 
 
-# -- The head of a response --------------------------------------------------------------------
-
-
-def test_the_headers_buffer_is_a_list_of_lines() -> None:
-    handler = Handler()
-    handler.send_response_only(200)
-    handler.send_header("One", "1")
-    buffer = handler._headers_buffer
-    assert buffer == [b"HTTP/1.0 200 OK\r\n", b"One: 1\r\n"]
-    handler.send_header("Two", "2")
-    assert buffer == [b"HTTP/1.0 200 OK\r\n", b"One: 1\r\n", b"Two: 2\r\n"]
-    buffer.insert(1, b"Zero: 0\r\n")
-    buffer.remove(b"One: 1\r\n")
-    handler.end_headers()
-    assert handler.written() == b"HTTP/1.0 200 OK\r\nZero: 0\r\nTwo: 2\r\n\r\n"
-    assert handler._headers_buffer == []
-
-
-def test_the_headers_buffer_may_be_replaced() -> None:
-    handler = Handler()
-    handler.send_response_only(200)
-    handler._headers_buffer = [b"HTTP/1.0 299 Own\r\n"]
-    handler.send_header("Name", "value")
-    handler.end_headers()
-    assert handler.written() == b"HTTP/1.0 299 Own\r\nName: value\r\n\r\n"
-
-
-def test_a_head_that_was_begun_may_be_taken_back(serve: Any, client: Any, log: Any) -> None:
-    class Fickle(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "5000")
-            self._headers_buffer = []
-            self.send_response(202)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"ok")
-
-    peer = client(serve(Fickle))
-    reply = peer.ask(request())
-    assert (reply.status, reply.get("Content-Length"), reply.body) == (202, "2", b"ok")
-    assert len(reply.headers) == 3
-    assert peer.ask(request()).status == 202
-
-
-def test_nothing_is_written_before_end_headers_and_then_once() -> None:
-    handler = Handler()
-    handler.wfile = WriteOnly()
-    handler.log_message = lambda *args: None
-    handler.send_response(200)
-    handler.send_header("Name", "value")
-    assert handler.wfile.writes == []
-    handler.end_headers()
-    assert len(handler.wfile.writes) == 1
-
-
-def test_flush_headers_without_a_head_writes_nothing() -> None:
-    handler = Handler()
-    handler.flush_headers()
-    assert handler.written() == b""
-
-
-def test_status_lines() -> None:
-    def line(*args: Any) -> bytes:
-        handler = Handler()
-        handler.send_response_only(*args)
-        return handler._headers_buffer[0]
-
-    assert line(404) == b"HTTP/1.0 404 Not Found\r\n"
-    assert line(HTTPStatus.NOT_FOUND) == b"HTTP/1.0 404 Not Found\r\n"
-    assert line(404, "Nowhere") == b"HTTP/1.0 404 Nowhere\r\n"
-    assert line(404, "") == b"HTTP/1.0 404 \r\n"
-    assert line(299) == b"HTTP/1.0 299 \r\n"
-    assert line(200, "\xc4rger") == "HTTP/1.0 200 \xc4rger\r\n".encode("latin-1")
-
-
-@pytest.mark.parametrize("value", ["text", 5, 2.5, HTTPStatus.OK, None, True])
-def test_header_values_are_what_str_makes_of_them(value: Any) -> None:
-    handler = Handler()
-    handler.send_header("Name", value)
-    assert handler._headers_buffer == [b"Name: %s\r\n" % str(value).encode()]
-
-
-def test_latin_1_headers_and_no_others() -> None:
-    handler = Handler()
-    handler.send_header("Name", "\xc4\xff")
-    assert handler._headers_buffer == [b"Name: \xc4\xff\r\n"]
-    with pytest.raises(UnicodeEncodeError):
-        handler.send_header("Name", "\u20ac")
-    assert handler._headers_buffer == [b"Name: \xc4\xff\r\n"]
-
-
-@pytest.mark.parametrize("bad", ["\r", "\n", "\0", "x\r\nSet-Cookie: a", "x\r", "\nx"])
-def test_line_ends_and_nul_are_refused(bad: str) -> None:
-    handler = Handler()
-    handler.log_message = lambda *args: None
-    for call in (
-        lambda: handler.send_header("Name", bad),
-        lambda: handler.send_header(bad, "value"),
-        lambda: handler.send_response_only(200, bad),
-        lambda: handler.send_response(200, bad),
-    ):
-        with pytest.raises(ValueError):
-            call()
-    assert handler._headers_buffer == []
-    handler.send_header("Name", "good")
-    assert handler._headers_buffer == [b"Name: good\r\n"]
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "close"),
-    [("Connection", "close", True), ("CONNECTION", "Close", True), ("connection", "Keep-Alive", False)],
-)
-def test_a_connection_header_sets_close_connection(name: str, value: str, close: bool) -> None:
-    handler = Handler()
-    handler.close_connection = not close
-    handler.send_header(name, value)
-    assert handler.close_connection is close
-
-
-def test_other_headers_leave_close_connection_alone() -> None:
-    handler = Handler()
-    for before in (True, False):
-        handler.close_connection = before
-        handler.send_header("Connection", "upgrade")
-        handler.send_header("X-Connection", "close" if not before else "keep-alive")
-        assert handler.close_connection is before
-
-
-def test_version_string_is_of_two_attributes() -> None:
-    class Property(Handler):
-        sys_version = "System/2"
-
-        @property
-        def server_version(self) -> str:
-            return "Server/1"
-
-    assert Property().version_string() == "Server/1 System/2"
-
-
-@pytest.mark.parametrize("timestamp", [0, 1, 951782400, 1_000_000_000.9, 4102444799, -1, time.time()])
-def test_dates_are_imf_fixdates(timestamp: float) -> None:
-    assert Handler().date_time_string(timestamp) == email.utils.formatdate(timestamp, usegmt=True)
-    stdlib = http.server.BaseHTTPRequestHandler.date_time_string
-    assert Handler().date_time_string(timestamp=timestamp) == stdlib(Handler(), timestamp)
-
-
-def test_the_date_is_now() -> None:
-    before = int(time.time())
-    given = email.utils.parsedate_to_datetime(Handler().date_time_string()).timestamp()
-    assert before <= given <= time.time()
-
-
-# -- Errors ------------------------------------------------------------------------------------
-
-
-def error(*args: Any, **attributes: Any) -> tuple[str, dict[str, str], str]:
-    """Status line, headers and page of send_error(*args)."""
-    handler = Handler()
-    for name, value in attributes.items():
-        setattr(handler, name, value)
-    handler.log_message = lambda *args: None
-    handler.send_error(*args)
-    head, _, page = handler.written().decode("latin-1").partition("\r\n\r\n")
-    line, *fields = head.split("\r\n")
-    return line, dict(field.split(": ", 1) for field in fields), page.encode("latin-1").decode("utf-8")
-
-
-def test_an_error_page() -> None:
-    line, headers, page = error(404)
-    assert line == "HTTP/1.0 404 Not Found"
-    assert list(headers) == ["Server", "Date", "Connection", "Content-Type", "Content-Length"]
-    assert headers["Connection"] == "close"
-    assert headers["Content-Length"] == str(len(page.encode()))
-    description = HTTPStatus.NOT_FOUND.description
-    assert page == BaseHTTPRequestHandler.error_message_format % {
-        "code": 404, "message": "Not Found", "explain": description,
-    }
-
-
-def test_message_and_explanation_are_escaped_in_the_page_alone() -> None:
-    line, _, page = error(400, "<b> & c", "x > y\nand \u20ac")
-    assert line == "HTTP/1.0 400 <b> & c"
-    assert "Message: &lt;b&gt; &amp; c." in page
-    assert html.escape("x > y\nand \u20ac") in page
-
-
-def test_a_code_without_words() -> None:
-    line, _, page = error(299)
-    assert line == "HTTP/1.0 299 ???"
-    assert "Message: ???." in page
-
-
-@pytest.mark.parametrize(
-    ("message", "reason"),
-    [
-        ("caf\xe9", "caf\xe9"),
-        ("\u20ac", "?"),
-        ("two\r\nlines", "two\\x0d\\x0alines"),
-        ("nul\0", "nul\\x00"),
-    ],
-)
-def test_any_message_makes_a_status_line(message: str, reason: str) -> None:
-    line, headers, page = error(404, message)
-    assert line == f"HTTP/1.0 404 {reason}"
-    assert list(headers) == ["Server", "Date", "Connection", "Content-Type", "Content-Length"]
-    assert html.escape(message) in page
-
-
-@pytest.mark.parametrize("code", [100, 204, 205, 304])
-def test_some_codes_have_no_page(code: int) -> None:
-    _, headers, page = error(code)
-    assert page == ""
-    assert "Content-Length" not in headers
-    assert "Content-Type" not in headers
-
-
-def test_head_gets_no_page_but_its_length() -> None:
-    _, headers, page = error(404, command="HEAD")
-    assert page == ""
-    assert int(headers["Content-Length"]) > 0
-
-
-def test_send_error_writes_twice() -> None:
-    handler = Handler()
-    handler.wfile = WriteOnly()
-    handler.log_message = lambda *args: None
-    handler.send_error(418)
-    assert len(handler.wfile.writes) == 2
-
-
-def test_the_page_may_be_the_class_s_own() -> None:
-    own = {"error_message_format": "%(code)d %(message)s %(explain)s", "error_content_type": "text/x"}
-    _, headers, page = error(404, **own)
-    assert page == f"404 Not Found {HTTPStatus.NOT_FOUND.description}"
-    assert headers["Content-Type"] == "text/x"
-
-
-# -- The log -----------------------------------------------------------------------------------
-
-
-def test_a_line_of_the_log(log: Any) -> None:
-    before = time.time()
-    Handler().log_message("%s and %d", "text", 5)
-    match = re.fullmatch(r"192\.0\.2\.1 - - \[(.*)\] text and 5\n", log.text())
-    assert match
-    assert before - 1.5 < time.mktime(time.strptime(match[1], "%d/%b/%Y %H:%M:%S")) <= time.time()
-
-
-def test_what_is_logged_of_a_request(log: Any) -> None:
-    handler = Handler()
-    handler.log_request(HTTPStatus.NOT_FOUND)
-    handler.log_request(200, 1234)
-    handler.log_request()
-    line = '"GET /path HTTP/1.1"'
-    assert log.messages() == [f"{line} 404 -", f"{line} 200 1234", f"{line} - -"]
-
-
-def test_send_error_logs_before_the_request(log: Any) -> None:
-    Handler().send_error(404, "Not here")
-    assert log.messages() == ["code 404, message Not here", '"GET /path HTTP/1.1" 404 -']
-
-
-def test_control_characters_are_written_out(log: Any) -> None:
-    every = "".join(map(chr, range(0x20))) + "".join(map(chr, range(0x7F, 0xA0)))
-    Handler().log_message("%s", every + "\\ \xa0\u20ac")
-    expected = "".join(f"\\x{ord(char):02x}" for char in every)
-    assert log.messages() == [expected + "\\\\ \xa0\u20ac"]
-
-
-def test_the_log_follows_the_current_stderr() -> None:
-    first, second = io.StringIO(), io.StringIO()
-    for stream in (first, second):
-        with mock.patch("sys.stderr", stream):
-            Handler().log_message("once")
-    assert log_messages(first.getvalue()) == log_messages(second.getvalue()) == ["once"]
-
-
-def test_log_error_goes_where_log_message_goes() -> None:
-    handler = Handler()
-    handler.log_message = mock.Mock()
-    handler.log_error("a %s", "b")
-    handler.log_message.assert_called_once_with("a %s", "b")
-
-
-def test_addresses_are_not_looked_up() -> None:
-    forbidden = mock.Mock(side_effect=AssertionError)
-    with mock.patch.multiple("socket", getfqdn=forbidden, gethostbyaddr=forbidden):
-        assert Handler().address_string() == "192.0.2.1"
-
-
 # -- handle_one_request ------------------------------------------------------------------------
 
 
-class Silent(Handler):
+class Silent(Bare):
     def log_message(self, *args: Any) -> None:
         pass
 
@@ -588,7 +267,7 @@ def test_a_request_line_that_is_too_long() -> None:
 
 
 def test_a_timeout_is_logged_and_closes(log: Any) -> None:
-    class Slow(Handler):
+    class Slow(Bare):
         def do_GET(self) -> None:
             raise TimeoutError("too slow")
 

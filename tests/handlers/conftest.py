@@ -1,0 +1,41 @@
+"""Fixtures of the handlers' tests."""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fastserve
+
+from .lanes import Gate
+from .makers import Files
+
+
+@pytest.fixture
+def files(serve: Any, folder: Path) -> Any:
+    """A function that serves ``folder`` with a handler class, whose attributes may be given by name."""
+
+    def start(server_class: Any = fastserve.HTTPServer, base: Any = Files, **options: Any) -> Any:
+        attributes = {name: options.pop(name) for name in list(options) if hasattr(base, name)}
+        handler = type("Handler", (base,), attributes)
+        return serve(functools.partial(handler, directory=str(folder), **options), server_class)
+
+    return start
+
+
+@pytest.fixture
+def tree(folder: Path) -> Path:
+    """``folder`` with ``dir/file.txt`` and an empty ``dir/deep/``."""
+    (folder / "dir" / "deep").mkdir(parents=True)
+    (folder / "dir" / "file.txt").write_text("file")
+    return folder
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """Opened at the end, so that no handler is left waiting."""
+    gate = Gate()
+    yield gate
+    gate.open()

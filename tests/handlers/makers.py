@@ -1,0 +1,57 @@
+"""What the tests of handlers share: handlers without a connection, a quiet file handler, its requests."""
+
+import io
+import os
+from typing import Any
+
+from helpers import request
+
+from fastserve import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
+
+
+class Bare(BaseHTTPRequestHandler):
+    """A handler without a connection, as tests and recipes make them."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.rfile = io.BytesIO(data)
+        self.wfile = io.BytesIO()
+        self.client_address = ("192.0.2.1", 5)
+        self.requestline = "GET /path HTTP/1.1"
+        self.request_version = "HTTP/1.1"
+        self.command = "GET"
+
+    def written(self) -> bytes:
+        return self.wfile.getvalue()
+
+
+class WriteOnly:
+    """The least that a wfile must have."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self.writes.append(bytes(data))
+        return len(data)
+
+
+class Files(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def get(target: str, *fields: str) -> bytes:
+    return request("GET", target, *fields)
+
+
+def head(target: str, *fields: str) -> bytes:
+    return request("HEAD", target, *fields)
+
+
+def handler_for(directory: Any) -> Files:
+    """A handler without a connection."""
+    handler = Files.__new__(Files)
+    handler.directory = os.fspath(directory)
+    return handler

@@ -1,0 +1,36 @@
+"""One server process for each file of tests, and the folder that it serves."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from live.process import Process, many_descriptors
+
+PATTERN = random.Random(2).randbytes(10 << 20)
+
+
+@pytest.fixture(scope="module")
+def pattern() -> bytes:
+    """10 MiB that look the same nowhere; also the file /pattern."""
+    return PATTERN
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Stopped at the end; a traceback on its stderr is an error."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "pattern").write_bytes(PATTERN)
+    (folder / "small").write_bytes(PATTERN[:1024])
+    with many_descriptors():
+        server = Process(folder, tmp_path_factory.mktemp("log") / "stderr")
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def served(server: Process) -> Path:
+    """The folder."""
+    return server.folder

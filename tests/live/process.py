@@ -1,0 +1,156 @@
+"""A server as people run it: `python -m fastserve` in a process of its own, watched through /proc.
+
+Knows the command line and nothing of what is inside. The tests of this folder use it.
+"""
+
+import contextlib
+import os
+import resource
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import connect, wait_until
+
+import fastserve
+
+WAIT = 30.0  # seconds; for whole downloads on a loaded machine, reached only when something is broken
+HOME = Path(fastserve.__file__).resolve().parents[1]
+DESCRIPTORS = 6000  # what a crowd of clients needs, here and in the server
+
+
+class Process:
+    """The server, its address, and what it holds."""
+
+    def __init__(self, folder: Path, log: Path, *options: str) -> None:
+        command = [sys.executable, "-m", "fastserve", "0", "-b", "127.0.0.1", "-d", str(folder), *options]
+        with log.open("wb") as stderr:
+            self._process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(HOME)},
+                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
+        assert self._process.stdout
+        self.folder, self._log = folder, log
+        line = self._process.stdout.readline().decode()
+        assert line.startswith("Serving HTTP on 127.0.0.1 port "), line + log.read_text()
+        self.address = ("127.0.0.1", int(line.split(" port ")[1].split()[0]))
+        self.url = f"http://127.0.0.1:{self.address[1]}"
+        self._proc = Path(f"/proc/{self._process.pid}")
+
+    def log(self) -> str:
+        """What it has written to stderr."""
+        return self._log.read_text()
+
+    def descriptors(self) -> int:
+        """How many it has open; 0 where the system does not tell."""
+        with contextlib.suppress(OSError):
+            return len(os.listdir(self._proc / "fd"))
+        return 0
+
+    def memory(self) -> int:
+        """Octets that are resident; 0 where the system does not tell."""
+        with contextlib.suppress(OSError):
+            for line in (self._proc / "status").read_text().splitlines():
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1]) * 1024
+        return 0
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End it as a supervisor would, and see that it ends well."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.communicate(timeout=WAIT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            raise
+        log = self.log()
+        assert "Traceback" not in log, log[log.index("Traceback") :][:3000]
+        assert self._process.returncode == 0, log[-3000:]
+
+
+@contextlib.contextmanager
+def gives_back(server: Process, memory: int = 32 << 20) -> Iterator[None]:
+    """After the block the server holds as many descriptors as before, and not much more memory."""
+    descriptors, resident = server.descriptors(), server.memory()
+    yield
+    assert wait_until(lambda: server.descriptors() <= descriptors, WAIT), "descriptors are left open"
+    if "asan" not in os.environ.get("LD_PRELOAD", ""):  # which keeps what is freed
+        assert server.memory() - resident < memory, "memory is not given back"
+    assert server.is_running(), server.log()[-3000:]
+
+
+@contextlib.contextmanager
+def many_descriptors() -> Iterator[None]:
+    """Let this process, and those that it starts, have as many as a crowd needs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < DESCRIPTORS:
+        if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
+            pytest.skip(f"this process may not have {DESCRIPTORS} descriptors")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class Download:
+    """One of many downloads, compared with what it should be as it comes in."""
+
+    def __init__(self, server: Process, octets: bytes, expected: bytes) -> None:
+        self.sock = connect(server.address, WAIT)
+        self.sock.sendall(octets)
+        self._expected = expected
+        self._head = b""
+        self.received = 0
+        self.fault = ""
+
+    def more(self) -> bool:
+        """Take what has come; whether there is more to come."""
+        data = self.sock.recv(1 << 18)
+        if b"\r\n\r\n" not in self._head:
+            self._head, _, body = (self._head + data).partition(b"\r\n\r\n")
+            self._head += b"\r\n\r\n"
+            data = body if data else b""
+            assert self._head.startswith(b"HTTP/1.1 200 "), self._head
+        if data != self._expected[self.received : self.received + len(data)]:
+            self.fault = self.fault or f"other octets after {self.received}"
+        self.received += len(data)
+        if not data and self.received < len(self._expected):
+            self.fault = self.fault or f"ended after {self.received}"
+        return not self.fault and self.received < len(self._expected)
+
+
+def finish(downloads: list[Download]) -> None:
+    """Read all of them as they come, to the end."""
+    deadline = time.monotonic() + 2 * WAIT
+    with selectors.DefaultSelector() as selector:
+        for download in downloads:
+            selector.register(download.sock, selectors.EVENT_READ, download)
+        while selector.get_map():
+            events = selector.select(WAIT)
+            assert events, "nothing comes any more"
+            assert time.monotonic() < deadline, "it takes too long"
+            for key, _ in events:
+                if not key.data.more():
+                    selector.unregister(key.fileobj)
+
+
+def crowd(stack: contextlib.ExitStack, server: Process, size: int) -> list[socket.socket]:
+    """That many connections, closed with the stack."""
+    return [stack.enter_context(connect(server.address, WAIT)) for _ in range(size)]
+
+
+def run(*command: Any, **options: Any) -> bytes:
+    """The standard output of a command that must do well."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, timeout=2 * WAIT, **options)
+    assert done.returncode == 0, f"exit status {done.returncode}: {done.stderr.decode()[-2000:]}"
+    return done.stdout

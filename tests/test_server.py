@@ -1,0 +1,806 @@
+"""HTTPServer and ThreadingHTTPServer: socketserver's documented surface, and every hook a subclass overrides.
+
+The loop itself is tests/serving's; what handlers may count on is tests/handlers'.
+"""
+
+import contextlib
+import functools
+import http.server
+import inspect
+import os
+import socket
+import socketserver
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from helpers import PATIENCE, Client, Running, ask, nothing_left_behind, request, running, wait_until
+
+import fastserve
+from fastserve import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from fastserve import server as module
+
+BOTH = pytest.mark.parametrize("base", [HTTPServer, ThreadingHTTPServer], ids=["loop", "threads"])
+LOCAL = ("127.0.0.1", 0)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+    def answer(self, text: str) -> None:
+        body = text.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        self.answer(self.path)
+
+    def do_THREAD(self) -> None:
+        self.answer(str(threading.get_ident()))
+
+    def do_PID(self) -> None:
+        self.answer(str(os.getpid()))
+
+
+@pytest.fixture(autouse=True)
+def clean() -> Iterator[None]:
+    """Also where a test makes its own server."""
+    with nothing_left_behind():
+        yield
+
+
+def body_of(server: Any, method: str = "GET") -> bytes:
+    return ask(server.server_address, request(method, "/path", "Connection: close")).body
+
+
+# -- Names and classes -------------------------------------------------------------------------
+
+
+def test_all_names_the_public_classes() -> None:
+    """What CPython's test_all asks of http.server."""
+    public = {
+        name for name, value in vars(module).items()
+        if inspect.isclass(value) and value.__module__.startswith("fastserve") and not name.startswith("_")
+    }
+    constants = {"DEFAULT_ERROR_MESSAGE", "DEFAULT_ERROR_CONTENT_TYPE"}
+    assert set(module.__all__) - constants == public - {"Loop"}
+    assert constants <= set(module.__all__)
+    assert all(hasattr(fastserve, name) for name in public - {"Loop"})
+
+
+def test_http_server_s_names_are_here() -> None:
+    assert set(http.server.__all__) - {"CGIHTTPRequestHandler"} <= set(module.__all__)
+
+
+def test_the_class_tree() -> None:
+    assert issubclass(HTTPServer, socketserver.TCPServer)
+    assert issubclass(ThreadingHTTPServer, (socketserver.ThreadingMixIn, HTTPServer))
+    assert not issubclass(HTTPServer, http.server.HTTPServer)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("address_family", socket.AF_INET),
+        ("socket_type", socket.SOCK_STREAM),
+        ("request_queue_size", 1024),
+        ("allow_reuse_address", True),
+        ("allow_reuse_port", False),
+        ("timeout", None),
+    ],
+)
+def test_class_attributes(name: str, value: Any) -> None:
+    assert getattr(HTTPServer, name) == value
+    assert getattr(ThreadingHTTPServer, name) == value
+
+
+def test_threading_attributes() -> None:
+    assert ThreadingHTTPServer.daemon_threads is True
+    assert ThreadingHTTPServer.block_on_close is True
+
+
+# -- Binding -----------------------------------------------------------------------------------
+
+
+def test_a_port_of_zero_is_any_free_one() -> None:
+    with HTTPServer(LOCAL, Handler) as server:
+        host, port = server.server_address
+        assert host == "127.0.0.1"
+        assert port == server.server_port == server.socket.getsockname()[1] > 0
+        assert server.fileno() == server.socket.fileno()
+        assert server.RequestHandlerClass is Handler
+
+
+def test_a_busy_port() -> None:
+    with HTTPServer(LOCAL, Handler) as server, pytest.raises(OSError):
+        HTTPServer(server.server_address, Handler)
+
+
+def test_a_port_can_be_used_again_at_once(client: Any) -> None:
+    with HTTPServer(LOCAL, Handler) as server:
+        address = server.server_address
+        with running(server), Client(address) as peer:
+            assert peer.ask(request()).status == 200
+    with HTTPServer(address, Handler) as server:
+        assert server.server_address == address
+
+
+def test_bind_and_activate_later(serve: Any) -> None:
+    server = HTTPServer(LOCAL, Handler, False)
+    try:
+        assert server.socket.getsockname()[1] == 0
+        server.server_bind()
+        assert server.server_port > 0
+        server.server_activate()
+        with running(server):
+            assert body_of(server) == b"/path"
+    finally:
+        server.server_close()
+
+
+def test_attributes_may_be_set_on_the_instance_before_binding() -> None:
+    server = HTTPServer(("::1", 0), Handler, bind_and_activate=False)
+    server.socket.close()
+    server.address_family = socket.AF_INET6
+    server.request_queue_size = 7
+    server.socket = socket.socket(server.address_family, server.socket_type)
+    try:
+        server.server_bind()
+        with mock.patch.object(server, "socket", wraps=server.socket) as listening:
+            server.server_activate()
+        listening.listen.assert_called_once_with(7)
+        assert len(server.server_address) == 4
+    finally:
+        server.server_close()
+
+
+def test_a_constructor_that_fails_leaves_nothing_open() -> None:
+    with pytest.raises(OSError):
+        HTTPServer(("192.0.2.1", 0), Handler)
+
+    class Broken(HTTPServer):
+        def server_activate(self) -> None:
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        Broken(LOCAL, Handler)
+
+
+def test_explicit_calls_of_the_class_s_methods(serve: Any) -> None:
+    """As wsgiref and pydoc do."""
+    seen: list[Any] = []
+
+    class Server(HTTPServer):
+        def server_bind(self) -> None:
+            HTTPServer.server_bind(self)
+            seen.append((self.server_name, self.server_port))
+
+        def server_activate(self) -> None:
+            HTTPServer.server_activate(self)
+            seen.append("activated")
+
+    server = serve(Handler, Server)
+    assert seen == [(server.server_name, server.server_port), "activated"]
+    assert body_of(server) == b"/path"
+
+
+def test_the_socket_may_be_replaced(serve: Any) -> None:
+    server = HTTPServer(LOCAL, Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = socket.create_server(LOCAL)
+    server.server_address = server.socket.getsockname()
+    try:
+        with running(server):
+            assert body_of(server) == b"/path"
+    finally:
+        server.server_close()
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
+@BOTH
+def test_ipv6(base: Any, serve: Any) -> None:
+    class Server(base):
+        address_family = socket.AF_INET6
+
+    try:
+        server = serve(Handler, Server, ("::1", 0))
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6: {error}")
+    assert body_of(server) == b"/path"
+    assert server.server_port == server.server_address[1]
+
+
+@BOTH
+def test_a_unix_socket(
+    base: Any, serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Any
+) -> None:
+    class Server(base):
+        address_family = socket.AF_UNIX
+
+    monkeypatch.chdir(tmp_path)  # because such a name may be no longer than about a hundred octets
+    logging = type("Logging", (Handler,), {"log_message": BaseHTTPRequestHandler.log_message})
+    server = serve(logging, Server, "socket")
+    assert server.server_address == "socket"
+    assert body_of(server) == b"/path"
+    assert log.messages() == ['"GET /path HTTP/1.1" 200 -']
+
+
+def test_server_name_is_looked_up_when_read() -> None:
+    lookup = mock.Mock(return_value="full.name.test")
+    with mock.patch("socket.getfqdn", lookup), HTTPServer(LOCAL, Handler) as server:
+        lookup.assert_not_called()
+        assert server.server_name == "full.name.test"
+        lookup.assert_called_once_with("127.0.0.1")
+        assert server.server_name == "full.name.test"
+        assert lookup.call_count == 1
+
+
+def test_server_name_may_be_assigned() -> None:
+    class Server(HTTPServer):
+        def server_bind(self) -> None:
+            super().server_bind()
+            self.server_name = "own.test"
+
+    with mock.patch("socket.getfqdn", side_effect=AssertionError), Server(LOCAL, Handler) as server:
+        assert server.server_name == "own.test"
+        server.server_name = "other.test"
+        assert server.server_name == "other.test"
+
+
+def test_server_name_is_http_server_s() -> None:
+    with HTTPServer(LOCAL, Handler) as server, http.server.HTTPServer(LOCAL, Handler) as oracle:
+        assert server.server_name == oracle.server_name
+
+
+# -- serve_forever and shutdown ----------------------------------------------------------------
+
+
+@BOTH
+def test_serve_forever_twice(base: Any) -> None:
+    with base(LOCAL, Handler) as server:
+        for _ in range(3):
+            with Client(server.server_address) as waiting:  # in the backlog until then
+                runner = Running(server)
+                assert waiting.ask(request()).status == 200
+                server.shutdown()
+                runner.thread.join(PATIENCE)
+                assert not runner.thread.is_alive()
+
+
+@BOTH
+def test_shutdown_before_serving_returns(base: Any) -> None:
+    with base(LOCAL, Handler) as server:
+        done = threading.Thread(target=server.shutdown, daemon=True)
+        done.start()
+        done.join(PATIENCE)
+        assert not done.is_alive()
+
+
+@BOTH
+def test_shutdown_is_prompt(base: Any) -> None:
+    with base(LOCAL, Handler) as server:
+        runner = Running(server, poll_interval=60)
+        with Client(server.server_address) as peer:
+            assert peer.ask(request()).status == 200
+            before = time.monotonic()
+            server.shutdown()
+            assert time.monotonic() - before < PATIENCE
+        runner.thread.join(PATIENCE)
+        assert not runner.thread.is_alive()
+
+
+@BOTH
+def test_shutdown_may_come_before_serve_forever(base: Any) -> None:
+    """thread.start(), shutdown(), thread.join(): who is first is chance; http.server ends in both cases."""
+    with base(LOCAL, Handler) as server:
+        server.shutdown()
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        thread.join(1)
+        ended = not thread.is_alive()
+        if not ended:
+            server.shutdown()
+            thread.join(PATIENCE)
+        assert ended, "the request to shut down is forgotten"
+
+
+@BOTH
+def test_shutdown_twice_and_from_two_threads(base: Any) -> None:
+    with base(LOCAL, Handler) as server:
+        runner = Running(server)
+        assert body_of(server) == b"/path"
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(lambda _: server.shutdown(), range(4))) == [None] * 4
+        server.shutdown()
+        runner.thread.join(PATIENCE)
+        assert not runner.thread.is_alive()
+
+
+@BOTH
+def test_shutdown_from_a_handler(base: Any) -> None:
+    class Stopping(Handler):
+        def do_STOP(self) -> None:
+            self.server.shutdown()
+            self.answer("stopping")
+
+    with base(LOCAL, Stopping) as server:
+        runner = Running(server)
+        assert ask(server.server_address, request("STOP")).body == b"stopping"
+        runner.thread.join(PATIENCE)
+        assert not runner.thread.is_alive()
+
+
+def test_shutdown_from_service_actions() -> None:
+    class Server(HTTPServer):
+        turns = 0
+
+        def service_actions(self) -> None:
+            self.turns += 1
+            if self.turns == 3:
+                self.shutdown()
+
+    with Server(LOCAL, Handler) as server:
+        runner = Running(server, poll_interval=0.01)
+        runner.thread.join(PATIENCE)
+        assert not runner.thread.is_alive()
+        assert server.turns == 3
+
+
+def test_shutdown_lets_an_answer_leave(serve: Any) -> None:
+    class Large(Handler):
+        def do_GET(self) -> None:
+            self.answer("x" * 900_000)
+
+    with HTTPServer(LOCAL, Large) as server, Client(server.server_address) as peer:
+        runner = Running(server)
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        peer.send(request())
+        assert peer.sock.recv(1, socket.MSG_PEEK)
+        stopping = threading.Thread(target=server.shutdown, daemon=True)
+        stopping.start()
+        assert len(peer.reply().body) == 900_000
+        stopping.join(PATIENCE)
+        runner.thread.join(PATIENCE)
+        assert not runner.thread.is_alive()
+
+
+def test_shutdown_ends_idle_connections(client: Any) -> None:
+    with HTTPServer(LOCAL, Handler) as server:
+        silent, idle = client(server), client(server)
+        with running(server):
+            assert idle.ask(request()).status == 200
+        assert silent.is_closed()
+        assert idle.is_closed()
+
+
+def test_an_exception_from_a_hook_ends_serve_forever() -> None:
+    """As KeyboardInterrupt does; the server can be closed, or serve again."""
+
+    class Server(HTTPServer):
+        def service_actions(self) -> None:
+            raise KeyboardInterrupt
+
+    with Server(LOCAL, Handler) as server:
+        with pytest.raises(KeyboardInterrupt):
+            server.serve_forever()
+        with pytest.raises(KeyboardInterrupt):
+            server.serve_forever()
+        server.shutdown()
+
+
+def test_keyboard_interrupt_in_a_handler_ends_serve_forever(client: Any) -> None:
+    class Interrupted(Handler):
+        def do_GET(self) -> None:
+            raise KeyboardInterrupt
+
+    with HTTPServer(LOCAL, Interrupted) as server:
+        peer = client(server)
+        peer.send(request())
+        with pytest.raises(KeyboardInterrupt):
+            server.serve_forever()
+        assert peer.is_closed()
+
+
+@BOTH
+def test_a_context_manager_closes(base: Any) -> None:
+    with base(LOCAL, Handler) as server:
+        assert server.fileno() >= 0
+    assert server.socket.fileno() == -1
+
+
+# -- handle_request ----------------------------------------------------------------------------
+
+
+@BOTH
+def test_handle_request(base: Any, client: Any) -> None:
+    with base(LOCAL, Handler) as server:
+        peer = client(server)
+        peer.send(request("GET", "/1", "Connection: close"))
+        server.handle_request()
+        assert peer.reply().body == b"/1"
+        assert peer.is_closed()
+
+
+@BOTH
+@pytest.mark.parametrize("where", ["server", "socket"])
+def test_handle_request_has_a_timeout(base: Any, where: str) -> None:
+    calls: list[str] = []
+
+    class Server(base):
+        def handle_timeout(self) -> None:
+            calls.append("timeout")
+
+    with Server(LOCAL, Handler) as server:
+        if where == "server":
+            server.timeout = 0.05
+        else:
+            server.socket.settimeout(0.05)
+        server.handle_request()
+    assert calls == ["timeout"]
+
+
+def test_handle_request_from_somebody_else_s_select(client: Any) -> None:
+    """As pydoc does."""
+    import select
+
+    with HTTPServer(LOCAL, Handler) as server:
+        peers = [client(server) for _ in range(3)]
+        for peer in peers:
+            peer.send(request("GET", "/", "Connection: close"))
+        for _ in peers:
+            assert select.select([server.socket], [], [], PATIENCE)[0]
+            server.handle_request()
+        assert [peer.reply().body for peer in peers] == [b"/"] * 3
+
+
+def test_handle_request_after_serve_forever(client: Any) -> None:
+    """The listening socket has its old timeout again."""
+    with HTTPServer(LOCAL, Handler) as server:
+        runner = Running(server)
+        assert body_of(server) == b"/path"
+        server.shutdown()
+        runner.thread.join(PATIENCE)
+        assert server.socket.gettimeout() is None
+        peer = client(server)
+        peer.send(request("GET", "/", "Connection: close"))
+        server.handle_request()
+        assert peer.reply().status == 200
+
+
+# -- Hooks -------------------------------------------------------------------------------------
+
+
+def hooked(base: Any, calls: list[str]) -> Any:
+    names = ["get_request", "verify_request", "process_request", "finish_request"]
+    names += ["shutdown_request", "close_request"]
+
+    def override(name: str) -> Any:
+        def method(self: Any, *args: Any) -> Any:
+            calls.append(name)
+            return getattr(base, name)(self, *args)
+
+        return method
+
+    return type("Hooked", (base,), {name: override(name) for name in names})
+
+
+class HookedTCPServer(socketserver.TCPServer):
+    allow_reuse_address = True
+
+
+@BOTH
+def test_the_order_of_the_hooks(base: Any, serve: Any) -> None:
+    """Every one is called, in the order in which socketserver calls them."""
+    calls: list[str] = []
+    oracle: list[str] = []
+    parent = HookedTCPServer if base is HTTPServer else http.server.ThreadingHTTPServer
+    for server_class, noted in ((hooked(base, calls), calls), (hooked(parent, oracle), oracle)):
+        server = serve(Handler, server_class)
+        assert body_of(server) == b"/path"
+        assert wait_until(lambda noted=noted: "close_request" in noted)
+    assert calls == oracle
+
+
+def test_hooks_that_are_not_overridden_on_the_driven_lane(serve: Any) -> None:
+    """process_request aside, an override leaves the lane as it is."""
+    calls: list[str] = []
+
+    class Server(HTTPServer):
+        def finish_request(self, request: Any, client_address: Any) -> None:
+            calls.append("finish_request")
+            super().finish_request(request, client_address)
+
+        def shutdown_request(self, request: Any) -> None:
+            calls.append("shutdown_request")
+            super().shutdown_request(request)
+
+    server = serve(Handler, Server)
+    idle = Client(server.server_address)
+    idle.send(b"G")
+    assert body_of(server) == b"/path"
+    idle.close()
+    assert wait_until(lambda: len(calls) == 4)
+    assert sorted(calls) == ["finish_request"] * 2 + ["shutdown_request"] * 2
+
+
+@BOTH
+def test_verify_request_may_refuse(base: Any, serve: Any, client: Any) -> None:
+    calls: list[Any] = []
+
+    class Server(base):
+        def verify_request(self, request: Any, client_address: Any) -> bool:
+            calls.append(client_address)
+            return len(calls) > 1
+
+    server = serve(Handler, Server)
+    peer = client(server)
+    assert peer.is_closed()
+    assert calls == [peer.sock.getsockname()]
+    assert body_of(server) == b"/path"
+
+
+@BOTH
+def test_verify_request_may_raise(base: Any, serve: Any, client: Any) -> None:
+    errors: list[str] = []
+
+    class Server(base):
+        def verify_request(self, request: Any, client_address: Any) -> bool:
+            if not errors:
+                raise KeyError("broken")
+            return True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            errors.append(sys.exc_info()[0].__name__)
+
+    server = serve(Handler, Server)
+    assert client(server).is_closed()
+    assert errors == ["KeyError"]
+    assert body_of(server) == b"/path"
+
+
+@BOTH
+def test_get_request_may_wrap_the_socket(base: Any, serve: Any) -> None:
+    class Socket(socket.socket):
+        pass
+
+    wrapped: list[Any] = []
+
+    class Server(base):
+        def get_request(self) -> Any:
+            sock, address = super().get_request()
+            wrapped.append(Socket(sock.family, sock.type, sock.proto, sock.detach()))
+            return wrapped[-1], address
+
+    class Telling(Handler):
+        def do_GET(self) -> None:
+            self.answer(type(self.request).__name__)
+
+    server = serve(Telling, Server)
+    assert body_of(server) == b"Socket"
+    with Client(server.server_address) as peer:
+        assert [peer.ask(request()).body for _ in range(3)] == [b"Socket"] * 3
+
+
+@BOTH
+def test_get_request_may_fail(base: Any, serve: Any) -> None:
+    failures = [OSError("not now")]
+
+    class Server(base):
+        def get_request(self) -> Any:
+            found = super().get_request()
+            if failures:
+                found[0].close()
+                raise failures.pop()
+            return found
+
+    server = serve(Handler, Server)
+    with Client(server.server_address) as refused:
+        assert refused.is_closed()
+    assert body_of(server) == b"/path"
+
+
+@BOTH
+def test_finish_request_may_give_more_arguments(base: Any, serve: Any) -> None:
+    """As http.server's own command line does with the directory."""
+
+    class Server(base):
+        def finish_request(self, request: Any, client_address: Any) -> None:
+            self.RequestHandlerClass(request, client_address, self, word="given")
+
+    class Wanting(Handler):
+        def __init__(self, *args: Any, word: str) -> None:
+            self.word = word
+            super().__init__(*args)
+
+        def do_GET(self) -> None:
+            self.answer(self.word)
+
+    server = serve(Wanting, Server)
+    with Client(server.server_address) as peer:
+        assert [peer.ask(request()).body for _ in range(2)] == [b"given"] * 2
+
+
+@BOTH
+def test_handle_error_knows_the_exception(base: Any, serve: Any) -> None:
+    errors: list[Any] = []
+
+    class Server(base):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            errors.append((type(request), client_address, sys.exc_info()[1]))
+
+    class Broken(Handler):
+        def do_GET(self) -> None:
+            raise KeyError("the reason")
+
+    server = serve(Broken, Server)
+    with Client(server.server_address) as peer:
+        peer.send(request())
+        assert peer.is_closed()
+        [(kind, address, error)] = errors
+        assert (kind, address) == (socket.socket, peer.sock.getsockname())
+        assert repr(error) == "KeyError('the reason')"
+    assert ask(server.server_address, request("THREAD")).status == 200
+
+
+@BOTH
+def test_service_actions_are_called_at_each_poll(base: Any) -> None:
+    class Server(base):
+        turns = 0
+
+        def service_actions(self) -> None:
+            self.turns += 1
+
+    with Server(LOCAL, Handler) as server, running(server):
+        assert wait_until(lambda: server.turns >= 5)
+        assert body_of(server) == b"/path"
+
+
+# -- Other ways to process a request -----------------------------------------------------------
+
+
+class Pooled(HTTPServer):
+    """A pool of one's own, as many have written it."""
+
+    def __init__(self, *args: Any) -> None:
+        self.pool = ThreadPoolExecutor(4)
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.pool.submit(self.process_request_thread, request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            self.finish_request(request, client_address)
+        except Exception:
+            self.handle_error(request, client_address)
+        finally:
+            self.shutdown_request(request)
+
+    def server_close(self) -> None:
+        super().server_close()
+        self.pool.shutdown(wait=True)
+
+
+def test_a_pool_of_one_s_own(serve: Any) -> None:
+    server = serve(Handler, Pooled)
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Client(server.server_address)) for _ in range(4)]
+        threads = {peer.ask(request("THREAD")).body for peer in peers}
+        assert len(threads) == 4
+        assert all(peer.ask(request("GET", "/again")).body == b"/again" for peer in peers)
+
+
+def test_a_pool_is_not_held_by_idle_connections(serve: Any, client: Any) -> None:
+    server = serve(Handler, Pooled)
+    for _ in range(8):
+        client(server)
+    assert body_of(server) == b"/path"
+
+
+class Mixed(socketserver.ThreadingMixIn, HTTPServer):
+    daemon_threads = True
+
+
+@pytest.mark.parametrize("server_class", [ThreadingHTTPServer, Mixed])
+def test_a_thread_for_who_waits(server_class: Any, serve: Any, client: Any) -> None:
+    """Handlers that wait for one another can only end in threads of their own."""
+    barrier = threading.Barrier(5)
+
+    class Meeting(Handler):
+        def do_MEET(self) -> None:
+            barrier.wait(PATIENCE)
+            self.answer("met")
+
+    server = serve(Meeting, server_class)
+    peers = [client(server) for _ in range(4)]
+    for peer in peers:
+        peer.send(request("MEET"))
+    assert body_of(server) == b"/path"
+    barrier.wait(PATIENCE)
+    assert [peer.reply().body for peer in peers] == [b"met"] * 4
+    assert [peer.ask(request("GET", "/on")).body for peer in peers] == [b"/on"] * 4
+
+
+def test_handlers_of_http_server_run_on_one_thread(serve: Any) -> None:
+    server = serve(Handler)
+    assert {body_of(server, "THREAD") for _ in range(5)} == {body_of(server, "THREAD")}
+
+
+def test_server_close_waits_for_threads_that_are_no_daemons() -> None:
+    ended: list[str] = []
+    begun = threading.Event()
+
+    class Slow(Handler):
+        def do_GET(self) -> None:
+            begun.set()
+            time.sleep(0.1)
+            ended.append("handler")
+            self.close_connection = True
+            self.answer("slow")
+
+    class Server(socketserver.ThreadingMixIn, HTTPServer):
+        daemon_threads = False
+
+    server = Server(LOCAL, Slow)
+    with Client(server.server_address) as peer:
+        runner = Running(server)
+        peer.send(request("GET", "/", "Connection: close"))
+        assert begun.wait(PATIENCE)
+        server.shutdown()
+        server.server_close()
+        assert ended == ["handler"]
+        assert peer.reply().body == b"slow"
+        runner.thread.join(PATIENCE)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_forking(serve: Any) -> None:
+    class Forking(socketserver.ForkingMixIn, HTTPServer):
+        pass
+
+    server = serve(Handler, Forking)
+    pids = {body_of(server, "PID") for _ in range(3)}
+    assert len(pids) == 3
+    assert str(os.getpid()).encode() not in pids
+    # Children that have ended are collected by service_actions().
+    assert wait_until(lambda: not server.active_children)
+
+
+def test_a_handler_class_may_be_changed_while_serving(serve: Any) -> None:
+    server = serve(Handler)
+    assert body_of(server) == b"/path"
+
+    class Other(Handler):
+        def do_GET(self) -> None:
+            self.answer("other")
+
+    server.RequestHandlerClass = Other
+    assert body_of(server) == b"other"
+
+
+def test_many_servers_in_one_process(serve: Any) -> None:
+    def numbered(number: int) -> Any:
+        return type("Numbered", (Handler,), {"do_GET": functools.partialmethod(Handler.answer, str(number))})
+
+    servers = [serve(numbered(number)) for number in range(5)]
+    assert [body_of(server) for server in servers] == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_a_burst_of_connections(serve: Any, client: Any) -> None:
+    server = serve(Handler)
+    peers = [client(server) for _ in range(200)]
+    for peer in peers:
+        peer.send(request("GET", "/x"))
+    assert all(peer.reply().body == b"/x" for peer in peers)

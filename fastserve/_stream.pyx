@@ -606,7 +606,7 @@ cdef class ResponseWriter:
     def flush(self):
         """Send what waits: a head without its body, or what was gathered."""
         self._check_open()
-        if self.size:
+        if self.size or self.channel.queue:
             self._push(NULL, 0, None)
 
     def fileno(self):

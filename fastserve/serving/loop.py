@@ -49,6 +49,7 @@ class Loop:
         self._connections: set[Connection] = set()
         self._again: deque[Connection] = deque()  # has more pipelined requests than one turn answers
         self._resume = 0.0  # when accepting goes on; 0 while it does
+        self._exhausted = False  # accept() has failed since it last succeeded
         self._stopping = False
         self._thread: int | None = None
         self._now = 0.0
@@ -129,6 +130,7 @@ class Loop:
                 if error.errno in EXHAUSTED:
                     self._pause_accepting(error)
                 return
+            self._exhausted = False
             self._welcome(sock, address)
 
     def _welcome(self, sock: Any, address: Any) -> None:
@@ -150,8 +152,10 @@ class Loop:
         return getattr(getattr(kind, "func", kind), "timeout", None) or 0
 
     def _pause_accepting(self, error: OSError) -> None:
-        """Out of descriptors: the clients wait in the backlog until a connection closes."""
-        sys.stderr.write(f"fastserve: accepting pauses: {error.strerror}\n")
+        """Out of descriptors: the clients wait in the backlog until a connection closes. It is said once."""
+        if not self._exhausted:
+            sys.stderr.write(f"fastserve: accepting pauses: {error.strerror}\n")
+        self._exhausted = True
         self._selector.unregister(self._listener)
         self._resume = self._now + limits.ACCEPT_PAUSE
 

@@ -26,8 +26,8 @@ from libc.stdint cimport int64_t, uint8_t
 from fastserve._ascii cimport fs_check
 from fastserve._channel cimport Channel
 from fastserve._parser cimport NEED_MORE, NONE, REQUEST_TIMEOUT, RequestHead
-from fastserve._stream cimport CLOSE, DRAIN, READY, RequestReader, ResponseWriter
-from fastserve._sys cimport AGAIN, FAILED, fs_recv
+from fastserve._stream cimport CLOSE, DRAIN, RequestReader, ResponseWriter
+from fastserve._sys cimport AGAIN, fs_recv
 
 import socket
 import threading

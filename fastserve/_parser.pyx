@@ -221,7 +221,7 @@ cdef class RequestParser:
     # -- The walk ------------------------------------------------------------------------------
 
     cdef int _scan(self, Cursor *c) noexcept:
-        """Go on in the part where the octets ran out. A field line is walked by tail calls: it is most of a head."""
+        """Go on where the octets ran out. A field line is walked by tail calls: it is most of a head."""
         cdef int answer = NEXT
         while answer == NEXT:
             if self.phase == FIELD_START:

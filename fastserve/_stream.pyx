@@ -21,7 +21,7 @@ from libc.string cimport memchr, memcpy
 from fastserve._ascii cimport Cursor
 from fastserve._channel cimport Channel
 from fastserve._parser cimport (
-    BAD_TRANSFER_ENCODING, COMPLETE, NEED_MORE, REQUEST_TIMEOUT, ChunkDecoder, RequestHead, RequestParser,
+    COMPLETE, NEED_MORE, REQUEST_LINE_TOO_LONG, REQUEST_TIMEOUT, ChunkDecoder, RequestHead, RequestParser,
 )
 from fastserve._response cimport ResponseHead
 from fastserve._sys cimport AGAIN, FAILED, fs_pread
@@ -38,6 +38,7 @@ cdef enum Mode:
     HEADED          # a whole head is buffered, nothing of it has been read
     LINED           # its request line has been read
     BODY
+    ENDED           # no further request can be read: every read gives b''
 
 cdef enum:
     COPIED_BODY = 4096      # a body up to this size is copied behind its head, to leave in one plain send
@@ -129,9 +130,15 @@ cdef class RequestReader:
         """NEED_MORE, or COMPLETE once `head` is there, good or refused."""
         cdef const uint8_t *data = self.channel.data + self.channel.start
         cdef Py_ssize_t size = self.channel.stop - self.channel.start
+        cdef int verdict
         if self.mode == HEADED:
             return COMPLETE
-        if size == 0 or self.parser.advance(data, size) == NEED_MORE:
+        if size == 0:
+            return NEED_MORE
+        verdict = self.parser.advance(data, size)
+        # http.server's handlers tell a line that is too long by one octet more than it may have.
+        if verdict == NEED_MORE or (verdict == -REQUEST_LINE_TOO_LONG
+                                    and size - self.parser.head_start <= self.parser.max_line):
             return NEED_MORE
         self._found(data, size)
         return COMPLETE
@@ -183,9 +190,9 @@ cdef class RequestReader:
         return READY
 
     cdef void _end(self) noexcept:
-        """No further request can be read: every read from now on gives b''."""
-        self.mode = BODY
+        self.mode = ENDED
         self.left = 0
+        self.may_change = False
         self.decoder = None
 
     cdef bint is_spent(self) noexcept:
@@ -296,7 +303,7 @@ cdef class RequestReader:
     # -- io.BufferedIOBase ---------------------------------------------------------------------
 
     def read(self, size=-1):
-        """Return ``size`` bytes, or all to the end of the body where it is negative or None; b'' at the end."""
+        """Return ``size`` bytes, or all to the end of the body if it is negative or None; b'' there."""
         return self._gather(-1 if size is None else size)
 
     def read1(self, size=-1):
@@ -436,7 +443,7 @@ cdef class RequestReader:
         return b"".join(parts)
 
     cdef bytes _generic_line(self, Py_ssize_t limit):
-        """A line of anything. What was searched once is cut off and kept, so that it is not searched again."""
+        """A line of anything. What was searched once is cut off, so that it is not searched again."""
         cdef const uint8_t *at
         cdef const void *newline
         cdef Py_ssize_t size, missing = limit
@@ -564,7 +571,7 @@ cdef class ResponseWriter:
             self.write(line)
 
     def send_file(self, int file, int64_t offset, int64_t count):
-        """Send ``count`` bytes from ``offset`` of a regular file, given by descriptor, which the caller keeps.
+        """Send ``count`` bytes from ``offset`` of a regular file; the caller keeps its descriptor.
 
         A small range leaves with the head; a large one is queued for sendfile and leaves after the
         handler has returned. If the file is shorter, the connection ends there, never with other bytes.

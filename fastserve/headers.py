@@ -25,15 +25,16 @@ class RequestHeaders(http.client.HTTPMessage):
         self.__dict__["_head"] = head
 
     def __getattr__(self, name: str) -> Any:
-        head = self.__dict__.pop("_head", None)
-        if head is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        changed = dict(self.__dict__)
-        super().__init__()
-        self._headers = head.fields()
-        self._payload = ""
-        self.__dict__.update(changed)
-        return getattr(self, name)
+        own = self.__dict__
+        head = own.get("_head")
+        if head is not None:
+            full = http.client.HTTPMessage().__dict__ | {"_headers": head.fields(), "_payload": ""}
+            for key, value in full.items():
+                own.setdefault(key, value)
+            own.pop("_head", None)
+        if name in own:  # also where another thread was faster
+            return own[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __getstate__(self) -> dict[str, Any]:
         self._headers  # noqa: B018  (a copy or a pickle is of a full message)

@@ -49,7 +49,8 @@ class Client:
 
     def end(self) -> None:
         """Send nothing more; replies can still be read."""
-        self.sock.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # the server has closed
+            self.sock.shutdown(socket.SHUT_WR)
 
     def reply(self, method: str = "GET") -> Reply | None:
         """The next reply, interim ones too; None at the end of the connection.

@@ -84,7 +84,7 @@ def test_a_huge_write_to_a_reader(kind: str, pause: bool) -> None:
     data = bytearray(range(256)) * (1 << 15)
     with Ends(kind) as ends:
         if pause:
-            ends.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            ends.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 17)
         reading = Task(ends.receive_all)
         assert ends.wfile.write(data) == len(data)
         data[:] = bytes(len(data))  # what was written is written

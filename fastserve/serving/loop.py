@@ -114,7 +114,8 @@ class Loop:
         if self._again:
             return 0
         now = time.monotonic()
-        return max(min(now + poll_interval, self._timers.next_tick, self._resume or now + poll_interval) - now, 0)
+        latest = now + poll_interval
+        return max(min(latest, self._timers.next_tick, self._resume or latest) - now, 0)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):

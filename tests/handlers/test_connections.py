@@ -3,13 +3,15 @@
 The same on the loop, in a thread, and under the standard library's TCPServer.
 """
 
+import contextlib
+import os
 import re
 import select
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -228,23 +230,75 @@ def test_the_socket_itself_may_be_used(host: Any, serve: Any, client: Any) -> No
 
 
 def test_a_handler_may_close_the_socket(host: Any, serve: Any, client: Any) -> None:
-    errors: list[str] = []
-
     class Closing(Handler):
+        timeout = 1
+
         def do_GET(self) -> None:
             self.connection.close()
 
-    class Server(host):
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            errors.append("error")
+    server = serve(Closing, host)
+    for _ in range(3):
+        peer = client(server)
+        peer.send(request())
+        assert peer.is_closed()
 
-    server = serve(Closing, Server)
-    peer = client(server)
-    peer.send(request())
-    assert peer.is_closed()
-    peer = client(server)
-    peer.send(request())
-    assert peer.is_closed()
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Somebody else's connection, one end of which gets the number of a descriptor that a handler closed."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(0.1)
+    theirs.settimeout(0.1)
+    with ours, theirs:
+        yield ours, theirs
+
+
+class Closing(Handler):
+    """Closes its socket, whose number then is another's."""
+
+    timeout = 1
+    pair: Any
+    gate: Any
+
+    def close_and_reuse(self) -> None:
+        number = self.connection.fileno()
+        self.connection.close()
+        self.reused = socket.socket(fileno=os.dup2(self.pair[0].fileno(), number))
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        finally:
+            self.reused.close()
+            self.gate.wait()
+
+
+def test_a_closed_socket_is_read_no_more(host: Any, serve: Any, client: Any, gate: Gate, pair: Any) -> None:
+    class Reading(Closing):
+        def do_GET(self) -> None:
+            self.close_and_reuse()
+            self.pair[1].sendall(request("TAKE", "/another's"))
+
+    client(serve(type("Reading", (Reading,), {"pair": pair, "gate": gate}), host)).send(request())
+    assert gate.reached()
+    gate.open()
+    assert pair[0].recv(65536) == request("TAKE", "/another's"), "somebody has read it"
+
+
+def test_a_closed_socket_is_written_no_more(
+    host: Any, serve: Any, client: Any, gate: Gate, pair: Any
+) -> None:
+    class Writing(Closing):
+        def do_GET(self) -> None:
+            self.close_and_reuse()
+            with contextlib.suppress(OSError, ValueError):
+                self.answer(b"for the first client alone")
+
+    client(serve(type("Writing", (Writing,), {"pair": pair, "gate": gate}), host)).send(request())
+    assert gate.reached()
+    gate.open()
+    with pytest.raises(TimeoutError):
+        pair[1].recv(65536)
 
 
 # -- Clients that go away ----------------------------------------------------------------------

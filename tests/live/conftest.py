@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers import ask, request
 from live.process import Process, many_descriptors
 
 PATTERN = random.Random(2).randbytes(10 << 20)
@@ -25,6 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     with many_descriptors():
         server = Process(folder, tmp_path_factory.mktemp("log") / "stderr")
         try:
+            ask(server.address, request("HEAD"))  # now it has opened all that it keeps
             yield server
         finally:
             server.stop()

@@ -79,7 +79,7 @@ def is_answered(client: Client) -> bool:
 
 def test_accepting_pauses_and_goes_on(server: Server) -> None:
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(Client(server.address)) for _ in range(2 * ROOM)]
+        clients = [stack.enter_context(Client(server.address)) for _ in range(ROOM + 20)]
         assert wait_until(lambda: server.log), "nothing was said"
         assert server.descriptors() >= ROOM - 1
         assert clients[0].ask(GET).status == 200, "those that are connected are not served"

@@ -108,9 +108,23 @@ cdef class Channel:
         self.secure = isinstance(sock, SSLSocket)
         self.data = NULL
         self.start = self.stop = self.room = 0
+        # As socket.makefile() does: else the number could be another socket's while we still use it.
+        sock._io_refs += 1
+        self.holds = True
 
     def __dealloc__(self):
         self._release()
+        if self.holds and self.sock is not None:
+            # Nobody closed rfile, as a handler's finish() does: go as a file object of makefile() would.
+            self.sock._decref_socketios()
+
+    cdef bint let_go(self) except False:
+        """Use the descriptor no more: a socket that was closed meanwhile really closes now."""
+        if self.holds:
+            self.holds = False
+            self.broken = True
+            self.sock._decref_socketios()
+        return True
 
     # -- Receiving -----------------------------------------------------------------------------
 

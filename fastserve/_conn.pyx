@@ -162,7 +162,7 @@ cdef class Connection:
     def answered(self, bint close, double now):
         """The handler has answered a request; ``close`` where it wants no other. Returns an action."""
         if self.sock.fileno() < 0:
-            # The handler closed the socket: the descriptor may be somebody else's by now.
+            # The handler detached the socket: the descriptor is its own now.
             self.channel.fail()
             return DO_END
         self.closing = close or self.closing or not self.writer.complete()
@@ -194,6 +194,8 @@ cdef class Connection:
         """The loop gives the connection back."""
         self._move(CLOSED)
         self.interest = 0
+        if self.channel is not None:
+            self.channel.let_go()
 
     def offer(self):
         """From now on ``attach(sock, handler)`` takes this connection, in the calling thread."""
@@ -220,6 +222,7 @@ cdef class Connection:
             return False
         self.handler = handler
         self.writer.high_water = SEND_HIGH_WATER
+        self.channel.driven = True
         return True
 
     # -- Actions ---------------------------------------------------------------------------------

@@ -402,6 +402,8 @@ cdef class RequestReader:
     def close(self):
         """Read no more. The connection stays with whoever owns it."""
         self.closed = True
+        if not self.channel.driven:
+            self.channel.let_go()
 
     def detach(self):
         """Raises io.UnsupportedOperation: there is no raw stream underneath."""

@@ -50,14 +50,14 @@ class HTTPServer(socketserver.TCPServer):
     request_queue_size = limits.BACKLOG
 
     server_port: int
-    _server_name: str | None = None
-    _loop: Loop | None = None
-    _stops = False  # shutdown() was called before serve_forever() had begun
+    __server_name: str | None = None
+    __loop: Loop | None = None
+    __stops = False  # shutdown() was called before serve_forever() had begun
 
     def __init__(self, server_address: Any, RequestHandlerClass: Any, bind_and_activate: bool = True) -> None:
-        self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._stopped.set()
+        self.__lock = threading.Lock()
+        self.__stopped = threading.Event()
+        self.__stopped.set()
         super().__init__(server_address, RequestHandlerClass, bind_and_activate)
 
     def server_bind(self) -> None:
@@ -72,28 +72,28 @@ class HTTPServer(socketserver.TCPServer):
     @property
     def server_name(self) -> str:
         """The host's full name (str), looked up when it is first asked for and not while binding."""
-        if self._server_name is None:
+        if self.__server_name is None:
             host = self.server_address[0] if isinstance(self.server_address, tuple) else ""
-            self._server_name = socket.getfqdn(str(host))
-        return self._server_name
+            self.__server_name = socket.getfqdn(str(host))
+        return self.__server_name
 
     @server_name.setter
     def server_name(self, name: str) -> None:
-        self._server_name = name
+        self.__server_name = name
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
         """Serve until shutdown(). ``poll_interval`` is how often, in seconds, service_actions() is called."""
-        with self._lock:
-            stops, self._stops = self._stops, False
+        with self.__lock:
+            stops, self.__stops = self.__stops, False
             if stops:
                 return
-            loop = self._loop = Loop(self)
-            self._stopped.clear()
+            loop = self.__loop = Loop(self)
+            self.__stopped.clear()
         try:
             loop.run(poll_interval)
         finally:
-            self._loop = None
-            self._stopped.set()
+            self.__loop = None
+            self.__stopped.set()
 
     def shutdown(self) -> None:
         """Stop serve_forever() and wait until it has returned.
@@ -102,13 +102,13 @@ class HTTPServer(socketserver.TCPServer):
         and has not got there yet. From the serving thread itself, which cannot wait for its own end, it
         only asks for it.
         """
-        with self._lock:
-            loop = self._loop
-            self._stops = loop is None
+        with self.__lock:
+            loop = self.__loop
+            self.__stops = loop is None
         if loop is not None:
             loop.stop()
             if not loop.is_mine():
-                self._stopped.wait()
+                self.__stopped.wait()
 
 
 class ThreadingHTTPServer(socketserver.ThreadingMixIn, HTTPServer):

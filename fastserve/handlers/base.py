@@ -130,9 +130,9 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     close_connection = True
     # What is made when it is needed. Not by cached_property, whose use of __dict__ would slow down every
     # other attribute of the instance.
-    _head: RequestHead | None = None
-    _headers: Message | None = None
-    _response: ResponseHead | None = None
+    __head: RequestHead | None = None
+    __headers: Message | None = None
+    __response: ResponseHead | None = None
 
     # -- One connection --------------------------------------------------------------------------
 
@@ -141,14 +141,14 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         self.client_address = client_address
         self.server = server
         self.setup()
-        if self._is_driven():
+        if self.__is_driven():
             return
         try:
             self.handle()
         finally:
             self.finish()
 
-    def _is_driven(self) -> bool:
+    def __is_driven(self) -> bool:
         """Whether a loop takes it from here, calling handle_one_request() for each request."""
         return (
             getattr(self.handle, "__func__", None) is BaseHTTPRequestHandler.handle
@@ -173,10 +173,10 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         """Answer requests until one is the last."""
         self.close_connection = True
         self.handle_one_request()
-        while not self.close_connection and self._is_in_step():
+        while not self.close_connection and self.__is_in_step():
             self.handle_one_request()
 
-    def _is_in_step(self) -> bool:
+    def __is_in_step(self) -> bool:
         """Whether the answer had the length it declared; else nobody can tell where the next begins."""
         return type(self.wfile) is not ResponseWriter or self.wfile.is_complete()
 
@@ -225,41 +225,43 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         if head is None:
             if not self.raw_requestline.strip():
                 return False
-            head = self._read_head()
+            head = self.__read_head()
         self.requestline, command, path, version = head.line()
         if head.rejection:
-            self._refuse(head)
+            self.__refuse(head)
             return False
         self.command = command
         self.request_version = version
         # A path that begins with // would be a host in a redirect (CVE-2021-28861).
         self.path = "/" + path.lstrip("/") if path.startswith("//") else path
-        self._head = head
-        self._headers = None
+        self.__head = head
+        self.__headers = None
+        if type(self).headers is not LAZY_HEADERS:  # a subclass has an attribute of that name
+            self.headers = make_headers(head, self.MessageClass)
         self.close_connection = not head.keep_alive or self.protocol_version < "HTTP/1.1"
-        return head.is_plain or self._begin_body(head)
+        return head.is_plain or self.__begin_body(head)
 
     @property
     def headers(self) -> Message:
         """The request's fields, a MessageClass; made when first asked for."""
-        if self._headers is None:
-            if self._head is None:
+        if self.__headers is None:
+            if self.__head is None:
                 raise AttributeError("headers")
-            self._headers = make_headers(self._head, self.MessageClass)
-        return self._headers
+            self.__headers = make_headers(self.__head, self.MessageClass)
+        return self.__headers
 
     @headers.setter
     def headers(self, headers: Message) -> None:
-        self._headers = headers
+        self.__headers = headers
 
-    def _read_head(self) -> RequestHead:
+    def __read_head(self) -> RequestHead:
         """A head whose request line was read from something else than a waiting reader of ours."""
         head = read_head(self.rfile, self.raw_requestline)
         if type(self.rfile) is RequestReader:
             self.rfile.expect_body(head)
         return head
 
-    def _begin_body(self, head: RequestHead) -> bool:
+    def __begin_body(self, head: RequestHead) -> bool:
         """See to a chunked body, and to a client that waits with its body; whether the request goes on."""
         if head.chunked:
             if self.decode_chunked and type(self.rfile) is RequestReader:
@@ -270,7 +272,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
             return self.handle_expect_100()
         return True
 
-    def _refuse(self, head: RequestHead) -> None:
+    def __refuse(self, head: RequestHead) -> None:
         """Answer a request that the parser rejected."""
         rejection = REJECTIONS[head.rejection]
         self.command, self.path = head.method, head.target or ""
@@ -296,20 +298,20 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     # -- The response ----------------------------------------------------------------------------
 
-    def _begin_head(self) -> ResponseHead:
+    def __begin_head(self) -> ResponseHead:
         """The head to write to: made once, also for an object that no __init__ of ours has seen."""
-        if self._response is None:
-            self._response = ResponseHead()
-        return self._response
+        if self.__response is None:
+            self.__response = ResponseHead()
+        return self.__response
 
     @property
     def _headers_buffer(self) -> list[bytes]:
         """The lines of the head being written. The list may be edited: it is what is sent."""
-        return self._begin_head().lines
+        return self.__begin_head().lines
 
     @_headers_buffer.setter
     def _headers_buffer(self, lines: list[bytes]) -> None:
-        self._begin_head().lines = lines
+        self.__begin_head().lines = lines
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Log and answer a request with an error page, and make it the last one.
@@ -351,13 +353,13 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         if self.request_version != "HTTP/0.9":
             if message is None:
                 message = self.responses.get(code, NO_PHRASE)[0]  # type: ignore[call-overload]
-            response = self._response or self._begin_head()
+            response = self.__response or self.__begin_head()
             response.status_line(self.protocol_version, code, message)
 
     def send_header(self, keyword: str, value: str) -> None:
         """Add a header line. Raises ValueError for CR, LF or NUL in it."""
         if self.request_version != "HTTP/0.9":
-            response = self._response or self._begin_head()
+            response = self.__response or self.__begin_head()
             said = response.header(keyword, value)
             if said:
                 self.close_connection = said == CONNECTION_CLOSE
@@ -365,13 +367,13 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def end_headers(self) -> None:
         """End the head and send it; one that declares a body leaves together with the body's first bytes."""
         if self.request_version != "HTTP/0.9":
-            response = self._response or self._begin_head()
+            response = self.__response or self.__begin_head()
             self.close_connection = response.end(self.command, self.request_version, self.close_connection)
             self.flush_headers()
 
     def flush_headers(self) -> None:
         """Send the header lines written so far."""
-        response = self._response
+        response = self.__response
         if response is not None and response.pending:
             wfile = self.wfile
             if type(wfile) is ResponseWriter:
@@ -415,3 +417,6 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         """Return the client's address, never looked up in the DNS."""
         # A unix socket's client has none.
         return str(self.client_address[0]) if self.client_address else "-"
+
+
+LAZY_HEADERS: Final = BaseHTTPRequestHandler.headers

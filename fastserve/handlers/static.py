@@ -124,26 +124,26 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
             fd = os.open(path, OPEN_FLAGS)
         except (OSError, ValueError):  # ValueError: a NUL in the name
             # A directory that may be searched but not read can still have an index page.
-            return self._send_directory(path) if os.path.isdir(path) else self._send_file(path, None)
+            return self.__send_directory(path) if os.path.isdir(path) else self.__send_file(path, None)
         mode = os.fstat(fd).st_mode
         if stat.S_ISREG(mode) and not path.endswith("/"):
-            return self._send_file(path, io.FileIO(fd))
+            return self.__send_file(path, io.FileIO(fd))
         os.close(fd)
-        return self._send_directory(path) if stat.S_ISDIR(mode) else self._send_file(path, None)
+        return self.__send_directory(path) if stat.S_ISDIR(mode) else self.__send_file(path, None)
 
-    def _send_directory(self, path: str) -> Any:
+    def __send_directory(self, path: str) -> Any:
         """A redirect to the name with a slash, an index page, or a listing."""
         parts = urllib.parse.urlsplit(self.path)
         if not parts.path.endswith(("/", "%2f", "%2F")):
-            self._redirect(parts)
+            self.__redirect(parts)
             return None
         for page in self.index_pages:
             index = os.path.join(path, page)
             if os.path.isfile(index):
-                return self._send_file(index, io.FileIO(index))
+                return self.__send_file(index, io.FileIO(index))
         return self.list_directory(path)
 
-    def _redirect(self, parts: urllib.parse.SplitResult) -> None:
+    def __redirect(self, parts: urllib.parse.SplitResult) -> None:
         """To the same path with a slash at its end.
 
         Only a path is given, which begins with one slash: browsers take // and /\\ for a host.
@@ -154,7 +154,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _send_file(self, path: str, file: io.FileIO | None) -> io.FileIO | None:
+    def __send_file(self, path: str, file: io.FileIO | None) -> io.FileIO | None:
         """Send the head for an open file, or 404 for none. The file is closed where no body follows."""
         content_type = self.guess_type(path)
         if file is None:
@@ -162,7 +162,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
             return None
         try:
             status = os.fstat(file.fileno())
-            if self._is_unmodified(status.st_mtime):
+            if self.__is_unmodified(status.st_mtime):
                 self.send_response(HTTPStatus.NOT_MODIFIED)
                 self.end_headers()
                 file.close()
@@ -171,14 +171,14 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
             self.send_header("Content-type", content_type)
             self.send_header("Content-Length", str(status.st_size))
             self.send_header("Last-Modified", self.date_time_string(status.st_mtime))
-            self._send_extra_headers({"server", "date", "content-type", "content-length", "last-modified"})
+            self.__send_extra_headers({"server", "date", "content-type", "content-length", "last-modified"})
             self.end_headers()
         except BaseException:
             file.close()
             raise
         return file
 
-    def _is_unmodified(self, mtime: float) -> bool:
+    def __is_unmodified(self, mtime: float) -> bool:
         """Whether If-Modified-Since spares us the file (RFC 9110 13.1.3)."""
         if "If-Modified-Since" not in self.headers or "If-None-Match" in self.headers:
             return False
@@ -190,7 +190,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
             since = since.replace(tzinfo=datetime.timezone.utc)
         return int(mtime) <= since.timestamp()
 
-    def _send_extra_headers(self, sent: set[str]) -> None:
+    def __send_extra_headers(self, sent: set[str]) -> None:
         for name, value in self.extra_response_headers or ():
             if name.lower() not in sent:
                 self.send_header(name, value)
@@ -207,15 +207,15 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND, "No permission to list directory")
             return None
         encoding = sys.getfilesystemencoding()
-        page = self._listing_page(entries, encoding).encode(encoding, "surrogateescape")
+        page = self.__listing_page(entries, encoding).encode(encoding, "surrogateescape")
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-type", f"text/html; charset={encoding}")
         self.send_header("Content-Length", str(len(page)))
-        self._send_extra_headers({"server", "date", "content-type", "content-length"})
+        self.__send_extra_headers({"server", "date", "content-type", "content-length"})
         self.end_headers()
         return io.BytesIO(page)
 
-    def _listing_page(self, entries: Iterable[os.DirEntry[str]], encoding: str) -> str:
+    def __listing_page(self, entries: Iterable[os.DirEntry[str]], encoding: str) -> str:
         """http.server's page, line by line: programs parse it."""
         path = self.path.partition("#")[0].partition("?")[0]
         title = f"Directory listing for {html.escape(unquote_path(path), quote=False)}"
@@ -229,12 +229,12 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
                 f"<title>{title}</title>\n</head>",
                 f"<body>\n<h1>{title}</h1>",
                 "<hr>\n<ul>",
-                *map(self._listing_item, entries),
+                *map(self.__listing_item, entries),
                 "</ul>\n<hr>\n</body>\n</html>\n",
             ]
         )
 
-    def _listing_item(self, entry: os.DirEntry[str]) -> str:
+    def __listing_item(self, entry: os.DirEntry[str]) -> str:
         """A link; directories end with a slash, and symbolic links are shown with @."""
         link = shown = entry.name
         if entry.is_dir():
@@ -277,11 +277,11 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         A regular file goes to our own stream by sendfile, after this method has returned.
         """
         if type(outputfile) is ResponseWriter and type(source) in (io.BufferedReader, io.FileIO):
-            self._send_range(source, outputfile)
+            self.__send_range(source, outputfile)
         else:
             shutil.copyfileobj(source, outputfile)
 
-    def _send_range(self, source: io.BufferedReader | io.FileIO, wfile: ResponseWriter) -> None:
+    def __send_range(self, source: io.BufferedReader | io.FileIO, wfile: ResponseWriter) -> None:
         """From where ``source`` stands, as much as the head declared, else as much as there is now."""
         offset = source.tell()
         declared = wfile.unwritten

@@ -62,6 +62,24 @@ def test_classes_can_be_pickled_and_patched(name: str) -> None:
         assert ours.handle_error is patched
 
 
+def is_out_of_the_way(name: str) -> bool:
+    """Mangled (_Class__name), of Python's own, or with our name in it."""
+    return "__" in name or name.startswith("_fastserve")
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_private_names_leave_those_of_subclasses_alone(name: str) -> None:
+    """A subclass written for http.server may have a _send_file() or a _lock of its own."""
+    theirs, ours = PAIRS[name]
+    names = set(dir(ours)) - set(dir(theirs)) - {"_headers_buffer"}
+    if issubclass(ours, socketserver.BaseServer):
+        with ours(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+            names |= vars(server).keys()
+        with theirs(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+            names -= vars(server).keys()
+    assert not sorted(each for each in names if each.startswith("_") and not is_out_of_the_way(each))
+
+
 def test_it_is_a_stream_request_handler() -> None:
     assert issubclass(BaseHTTPRequestHandler, socketserver.StreamRequestHandler)
     assert issubclass(SimpleHTTPRequestHandler, BaseHTTPRequestHandler)

@@ -261,9 +261,8 @@ class Closing(Handler):
     gate: Any
 
     def close_and_reuse(self) -> None:
-        number = self.connection.fileno()
         self.connection.close()
-        self.reused = socket.socket(fileno=os.dup2(self.pair[0].fileno(), number))
+        self.reused = socket.socket(fileno=os.dup(self.pair[0].fileno()))
 
     def finish(self) -> None:
         try:

@@ -364,6 +364,56 @@ def test_the_socket_wrapped_in_setup(host: Any, serve: Any, client: Any) -> None
     assert peer.ask(request("GET", "/2")).body == b"/2"
 
 
+# -- Headers ------------------------------------------------------------------------------------
+
+
+def test_a_class_may_have_an_attribute_for_headers(host: Any, serve: Any, client: Any) -> None:
+    """http.server assigns self.headers, so that a class's own default does not matter."""
+
+    class Declared(Handler):
+        headers = None
+        path = None
+        command = None
+        close_connection = None
+
+        def do_GET(self) -> None:
+            self.answer(self.headers["X-Name"].encode())
+
+    assert client(serve(Declared, host)).ask(request("GET", "/", "X-Name: value")).body == b"value"
+
+
+def test_headers_may_be_assigned(host: Any, serve: Any, client: Any) -> None:
+    class Assigning(Handler):
+        def parse_request(self) -> bool:
+            good = super().parse_request()
+            if good:
+                self.headers = {"X-Name": f"of {self.path}"}
+            return good
+
+        def do_GET(self) -> None:
+            self.answer(self.headers["X-Name"].encode())
+
+    peer = client(serve(Assigning, host))
+    assert peer.ask(request("GET", "/1")).body == b"of /1"
+    assert peer.ask(request("GET", "/2", "X-Name: theirs")).body == b"of /2"
+
+
+def test_headers_are_those_of_the_last_request(host: Any, serve: Any, client: Any) -> None:
+    kept: list[Any] = []
+
+    class Keeping(Handler):
+        def do_GET(self) -> None:
+            kept.append(self.headers)
+            assert self.headers is self.headers
+            self.answer((self.headers["X-Name"] or "none").encode())
+
+    peer = client(serve(Keeping, host))
+    assert peer.ask(request("GET", "/", "X-Name: 1")).body == b"1"
+    assert peer.ask(request("GET", "/")).body == b"none"
+    assert peer.ask(request("GET", "/", "X-Name: 3")).body == b"3"
+    assert [headers["X-Name"] for headers in kept] == ["1", None, "3"]
+
+
 # -- Buffers and options of the socket ---------------------------------------------------------
 
 

@@ -21,8 +21,8 @@ cdef class Piece:
 cdef class Channel:
     cdef object sock            # keeps the descriptor open; whoever made the channel closes it
     cdef int fd
-    cdef bint holds             # the socket's descriptor stays open for us, whoever closes the socket
-    cdef bint driven            # ... until a loop lets go of it; else until rfile is closed
+    cdef int streams            # open ones, for which the socket's descriptor stays, whoever closes the socket
+    cdef bint driven            # a loop needs the descriptor longer than they do
     cdef bint secure            # a TLS socket: only its own recv and send may touch the descriptor
     cdef bint ended             # the peer has ended its stream
     cdef bint broken            # nothing can be sent or received any more
@@ -37,6 +37,7 @@ cdef class Channel:
     cdef object queue           # a deque of Piece
     cdef int64_t queued         # octets of all pieces that lie in memory
 
+    cdef bint stream_closed(self) except False
     cdef bint let_go(self) except False
     cdef Py_ssize_t receive(self) except? -3
     cdef void consume(self, Py_ssize_t count) noexcept

@@ -110,19 +110,26 @@ cdef class Channel:
         self.start = self.stop = self.room = 0
         # As socket.makefile() does: else the number could be another socket's while we still use it.
         sock._io_refs += 1
-        self.holds = True
+        self.streams = 2
 
     def __dealloc__(self):
         self._release()
-        if self.holds and self.sock is not None:
-            # Nobody closed rfile, as a handler's finish() does: go as a file object of makefile() would.
+        if self.streams and self.sock is not None:
+            # Nobody closed them, as a handler's finish() does: go as a file object of makefile() would.
             self.sock._decref_socketios()
+
+    cdef bint stream_closed(self) except False:
+        """rfile or wfile has been closed."""
+        if self.streams > 1 or self.driven:
+            self.streams = 1
+            return True
+        return self.let_go()
 
     cdef bint let_go(self) except False:
         """Use the descriptor no more: a socket that was closed meanwhile really closes now."""
-        if self.holds:
-            self.holds = False
-            self.broken = True
+        if self.streams:
+            self.streams = 0
+            self.fail()
             self.sock._decref_socketios()
         return True
 

@@ -401,9 +401,9 @@ cdef class RequestReader:
 
     def close(self):
         """Read no more. The connection stays with whoever owns it."""
-        self.closed = True
-        if not self.channel.driven:
-            self.channel.let_go()
+        if not self.closed:
+            self.closed = True
+            self.channel.stream_closed()
 
     def detach(self):
         """Raises io.UnsupportedOperation: there is no raw stream underneath."""
@@ -645,6 +645,7 @@ cdef class ResponseWriter:
                 self.flush()
             finally:
                 self.closed = True
+                self.channel.stream_closed()
 
     def detach(self):
         """Raises io.UnsupportedOperation: there is no raw stream underneath."""

@@ -163,6 +163,10 @@ class Ends:
 
     def close(self) -> None:
         self.peer.close()
+        for stream in ("rfile", "wfile"):  # they hold the descriptor, as files of makefile() would
+            if hasattr(self, stream):
+                with contextlib.suppress(OSError):
+                    getattr(self, stream).close()
         self.sock.close()
 
     def __enter__(self) -> "Ends":
@@ -247,6 +251,7 @@ class Driven:
 
     def close(self) -> None:
         self.peer.close()
+        self.conn.closed()
         self.sock.close()
 
 

@@ -4,6 +4,8 @@ No loop and no handler class: what a handler does is done by the tests, through 
 connection gives it. What is slow to leave, and TLS, is in test_conn_sending.py.
 """
 
+import random
+import select
 import socket
 from collections.abc import Iterator
 
@@ -177,6 +179,47 @@ def test_a_pipeline_split_anywhere() -> None:
         driven.close()
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_requests_at_any_segmentation(seed: int) -> None:
+    """Bodies of each kind, in pieces of any size: the same requests come out, whole and in order."""
+    chance = random.Random(seed)
+    wishes = [wish(chance, n) for n in range(30)]
+    octets, driven = b"".join(octets for octets, _, _ in wishes), Driven()
+    action, sent, seen = driven.begin(), 0, []
+    while len(seen) < len(wishes):
+        if action == ANSWER:
+            action = echo(driven, seen, wishes[len(seen)][1])
+            continue
+        assert action == WAIT
+        assert sent < len(octets), f"stuck in {driven.state} after {len(seen)} requests"
+        size = chance.choice((1, 2, 10, 100, 1000, 30000))
+        driven.give(octets[sent : sent + size])
+        sent += size
+        action = driven.ready()
+        while select.select([driven.sock], [], [], 0)[0] and action == WAIT:
+            action = driven.ready()
+    assert seen == [(f"/{n}", body) for n, (_, _, body) in enumerate(wishes)]
+    assert (action, driven.state) == (WAIT, "IDLE")
+    driven.close()
+
+
+def wish(chance: random.Random, n: int) -> tuple[bytes, int, bytes]:
+    """A request, how much of its body a handler reads, and what it then has read."""
+    body = chance.randbytes(chance.choice((0, 0, 1, 5, 1000, 65536, 5000)))
+    if n % 3 == 2:
+        return request("POST", f"/{n}", body=body), -1, body
+    read = chance.randrange(len(body) + 1)
+    return request("GET" if n % 3 else "PUT", f"/{n}", body=body), read, body[:read]
+
+
+def echo(driven: Driven, seen: list[tuple[str | None, bytes]], read: int) -> int:
+    head = next_head(driven.rfile)
+    assert head is not None
+    seen.append((head.target, driven.rfile.read(read)))
+    driven.wfile.send_head(response(0), head.method)
+    return driven.answered()
+
+
 def test_idle_time_begins_with_the_end_of_an_answer(driven: Driven) -> None:
     driven.begin(GET)
     assert driven.answer(now=NOW + 500) == WAIT
@@ -217,11 +260,19 @@ def test_a_handler_that_read_no_head_is_not_asked_again(driven: Driven) -> None:
 
 
 def test_a_handler_that_closed_the_socket(driven: Driven) -> None:
+    """As for http.server, it stays open for the streams: the client is still served."""
+    driven.begin(GET + GET)
+    driven.sock.close()
+    assert driven.answer(b"ok") == ANSWER
+    assert driven.received(b"ok")
+
+
+def test_a_handler_that_took_the_socket_away(driven: Driven) -> None:
     driven.begin(GET + GET)
     next_head(driven.rfile)
-    driven.sock.close()
-    assert driven.answered() == END
-    assert driven.conn.is_broken()
+    with socket.socket(fileno=driven.sock.detach()):
+        assert driven.answered() == END
+        assert driven.conn.is_broken()
 
 
 # -- Half closed and ended -------------------------------------------------------------------------

@@ -555,7 +555,8 @@ def test_a_handler_that_closes_its_socket(serve: Serve) -> None:
     class Handler(Quiet):
         def do_GET(self) -> None:
             if self.path == "/close":
-                self.connection.close()
+                self.connection.close()  # the descriptor stays for rfile and wfile, as in http.server
+                self.close_connection = True
             elif self.path == "/detach":
                 socket.socket(fileno=self.connection.detach()).close()
             else:

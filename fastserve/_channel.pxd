@@ -1,4 +1,4 @@
-# A connected socket and its two buffers, as _stream and _conn see them.
+# A connected socket and its two buffers, as _reader, _writer and _conn see them.
 
 from libc.stdint cimport int64_t, uint8_t
 
@@ -21,7 +21,7 @@ cdef class Piece:
 cdef class Channel:
     cdef object sock            # keeps the descriptor open; whoever made the channel closes it
     cdef int fd
-    cdef int streams            # open ones, for which the socket's descriptor stays, whoever closes the socket
+    cdef int streams            # open ones: for them the descriptor stays, whoever closes the socket
     cdef bint driven            # a loop needs the descriptor longer than they do
     cdef bint secure            # a TLS socket: only its own recv and send may touch the descriptor
     cdef bint ended             # the peer has ended its stream

@@ -4,7 +4,7 @@ Nothing here waits but wait(): receive() and flush() do what the socket takes at
 serves the loop, which waits in its selector, and a thread of its own, which waits in poll(). Plain
 sockets are used by descriptor, whatever their mode; a TLS socket through its own methods.
 
-It knows no HTTP. _stream and _conn call it, from the one thread that owns the connection.
+It knows no HTTP. _reader, _writer and _conn call it, from the one thread that owns the connection.
 """
 
 cimport cython

@@ -3,7 +3,8 @@
 import socket
 from typing import Any, Final, final
 
-from fastserve._stream import RequestReader, ResponseWriter
+from fastserve._reader import RequestReader
+from fastserve._writer import ResponseWriter
 
 STATE_NAMES: Final[tuple[str, ...]]
 
@@ -20,7 +21,12 @@ class Connection:
     registered: int
     timer: float
     def __new__(
-        cls, sock: socket.socket, client_address: Any, now: float, handshaking: bool = False
+        cls,
+        sock: socket.socket,
+        client_address: Any,
+        now: float,
+        handshaking: bool = False,
+        patience: float = 0,
     ) -> Connection: ...
     @property
     def sock(self) -> socket.socket: ...

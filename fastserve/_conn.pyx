@@ -25,9 +25,11 @@ from libc.stdint cimport int64_t, uint8_t
 
 from fastserve._ascii cimport fs_check
 from fastserve._channel cimport Channel
-from fastserve._parser cimport NEED_MORE, NONE, REQUEST_TIMEOUT, RequestHead
-from fastserve._stream cimport CLOSE, DRAIN, RequestReader, ResponseWriter
+from fastserve._head cimport RequestHead
+from fastserve._parser cimport NEED_MORE, NONE, REQUEST_TIMEOUT
+from fastserve._reader cimport CLOSE, DRAIN, RequestReader
 from fastserve._sys cimport AGAIN, fs_recv
+from fastserve._writer cimport ResponseWriter
 
 import socket
 import threading

@@ -1,7 +1,8 @@
-# What other compiled modules see of the parser: its codes, and the two classes.
+# What other compiled modules see of the parser: its codes, and the class.
 
 from fastserve._ascii cimport Cursor
-from libc.stdint cimport int64_t, uint32_t, uint8_t
+from fastserve._head cimport Field, Framing, HeadSpans, RequestHead, Span
+from libc.stdint cimport uint8_t
 
 
 cdef enum Verdict:
@@ -30,37 +31,6 @@ cdef enum RejectionCode:
     BAD_TRANSFER_ENCODING
     UNSUPPORTED_TRANSFER_ENCODING
     REQUEST_TIMEOUT
-
-
-cdef struct Span:
-    uint32_t start          # offset from the first octet of the buffer
-    uint32_t length
-
-
-cdef struct Field:
-    Span name
-    Span value              # without the white space around it
-
-
-cdef struct Framing:        # RFC 9112 section 6 and 9.3, decided when the head is complete
-    int64_t content_length  # -1: none given
-    bint chunked            # the body is chunked
-    bint keep_alive         # the client lets the connection stay
-    bint close              # ... it asked for its end by name
-    bint expect_continue    # Expect: 100-continue on HTTP/1.1
-    bint upgrade            # Connection: upgrade, with an Upgrade field
-
-
-cdef struct HeadSpans:
-    Span line               # the request line without CRLF
-    Span method
-    Span target
-    Span version
-    uint8_t major
-    uint8_t minor
-    Field *fields           # owned by whoever holds the struct, unless they lie within it
-    uint32_t count
-    uint32_t room
 
 
 cdef class RequestParser:
@@ -105,36 +75,3 @@ cdef class RequestParser:
     cdef void _note_connection(self, const uint8_t *value, Py_ssize_t length) noexcept
     cdef void _note_codings(self, const uint8_t *value, Py_ssize_t length) noexcept
     cdef int _conclude(self) noexcept
-
-
-cdef enum:
-    FEW_FIELDS = 16         # a head with no more needs no memory of its own for them
-
-
-cdef class RequestHead:
-    cdef readonly int rejection     # RejectionCode; NONE for a good head
-    cdef readonly bytes raw         # the head as received, empty lines before it left out
-    cdef HeadSpans spans            # offsets into `raw`
-    cdef Field[FEW_FIELDS] few
-    cdef Framing framing
-
-    cdef object _text(self, Span span)
-    cdef Py_ssize_t _find(self, const char *name, Py_ssize_t length, Py_ssize_t start) noexcept
-
-
-cdef class ChunkDecoder:
-    cdef int phase
-    cdef int64_t left           # octets of the current chunk still to come
-    cdef int digits             # octets of the size, or parts of the trailer's name, read so far
-    cdef Py_ssize_t line        # octets of the size line or trailer section so far
-    cdef readonly bint done     # the last chunk and its trailers have been read
-
-    cdef Py_ssize_t advance(self, Cursor *c, uint8_t *out) except -1
-    cdef Py_ssize_t _copy(self, Cursor *c, uint8_t *out) noexcept
-    cdef int _size(self, Cursor *c) noexcept
-    cdef int _expect(self, Cursor *c, uint8_t octet, int next_phase) noexcept
-    cdef int _size_end(self, Cursor *c) noexcept
-    cdef int _extension(self, Cursor *c) noexcept
-    cdef int _trailer(self, Cursor *c) noexcept
-    cdef int _trailer_part(self, Cursor *c) noexcept
-    cdef bint _count(self, Py_ssize_t octets, Py_ssize_t most) noexcept

@@ -1,4 +1,4 @@
-"""The request head and the chunked body, as RFC 9112 sections 2 to 7 define them, from raw octets.
+"""The request head as RFC 9112 sections 2 to 6 and 9.3 define it, from raw octets.
 
 RequestParser is fed the receive buffer from its first unconsumed octet, again and again while it
 grows; it resumes where it stopped, so no octet is scanned twice however the head was split. Nothing is
@@ -9,30 +9,23 @@ Strict where RFC 9112 leaves a choice that request smuggling lives on: one SP be
 request line, CRLF alone ends a line, no folding, no space before a colon, digits only in a length.
 Need-more is a value and rejection is a code; exceptions exist only past the `def` border.
 
-It knows no socket, no clock, no handler. _stream and handlers.base call it.
+It knows no socket, no clock, no handler. _reader and handlers.base call it.
 """
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.list cimport PyList_New, PyList_SET_ITEM
-from cpython.ref cimport Py_INCREF
-from cpython.unicode cimport PyUnicode_DecodeLatin1
-from libc.stdint cimport INT64_MAX
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from fastserve._ascii cimport (
-    DIGIT, FIELD, HEX, HOST, TARGET, TOKEN,
-    fs_is_ascii, has_more, is_a, lower, peek, same_nocase, skip_blanks, skip_class, skip_value, step,
+    DIGIT, HEX, HOST, TARGET, TOKEN,
+    has_more, is_a, peek, same_nocase, skip_blanks, skip_class, skip_value, step,
 )
+from fastserve._head cimport FEW_FIELDS
 
 from fastserve import limits
-
-cdef extern from "Python.h":
-    object PyUnicode_New(Py_ssize_t length, Py_UCS4 largest)
-    void *PyUnicode_DATA(object text)
-    Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
 # The parts of a head, in the order in which they are passed.
 cdef enum Phase:
@@ -65,45 +58,7 @@ cdef enum:
     NOTED_LENGTHS = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 14 | 1 << 17
 
 cdef Py_ssize_t MAX_EMPTY_LINES = limits.MAX_EMPTY_LINES
-cdef Py_ssize_t MAX_CHUNK_LINE = limits.MAX_CHUNK_LINE
-cdef Py_ssize_t MAX_TRAILERS = limits.MAX_TRAILERS
 
-
-# -- Strings -------------------------------------------------------------------------------------
-
-cdef enum:
-    SHARED_NAMES = 512      # a power of two
-
-cdef list shared_names = [None] * SHARED_NAMES
-
-
-cdef object latin1_text(const uint8_t *at, Py_ssize_t length):
-    """The str of octets, each one character. Almost all are ASCII, which need not be measured first."""
-    cdef object text
-    if length < 2 or not fs_is_ascii(at, length):
-        return PyUnicode_DecodeLatin1(<const char *>at, length, NULL)
-    text = PyUnicode_New(length, 127)
-    # SAFETY: the str is new, nobody else has it, and it holds `length` octets.
-    memcpy(PyUnicode_DATA(text), at, length)
-    return text
-
-
-cdef object shared_text(const uint8_t *at, Py_ssize_t length):
-    """The str of a method or field name: few exist, so the last one of each hash is kept."""
-    if length == 0 or length > 32:
-        return latin1_text(at, length)
-    cdef size_t slot = (at[0] * 7 + at[length >> 1] * 31 + at[length - 1] * 131 + length * 17) % SHARED_NAMES
-    cdef object text = shared_names[slot]
-    # SAFETY: a TOKEN is ASCII, so its str holds one octet a character.
-    if (text is not None and PyUnicode_GET_LENGTH(text) == length
-            and memcmp(PyUnicode_DATA(text), at, length) == 0):
-        return text
-    text = latin1_text(at, length)
-    shared_names[slot] = text
-    return text
-
-
-# -- The request head ----------------------------------------------------------------------------
 
 @cython.final
 cdef class RequestParser:
@@ -167,7 +122,7 @@ cdef class RequestParser:
         """How many octets a complete head has, empty lines before it counted."""
         return self.pos if self.phase == AFTER_HEAD else -1
 
-    # The core: for _stream.
+    # The core: for _reader.
 
     cdef int advance(self, const uint8_t *data, Py_ssize_t size) noexcept:
         """NEED_MORE, COMPLETE, or a negated RejectionCode; asking again gives the same answer."""
@@ -581,287 +536,3 @@ cdef bint is_host(const uint8_t *value, Py_ssize_t length) noexcept:
         step(&c)
         skip_class(&c, DIGIT)
     return not has_more(&c)
-
-
-# -- What a head says ----------------------------------------------------------------------------
-
-@cython.final
-@cython.freelist(16)
-cdef class RequestHead:
-    """A request head on its own: it outlives the buffer it came from.
-
-    Strings are latin-1, as http.server decodes them, and are made when asked for.
-    """
-
-    def __cinit__(self):
-        self.spans.fields = NULL
-
-    def __dealloc__(self):
-        if self.spans.fields != self.few:
-            free(self.spans.fields)
-
-    cdef object _text(self, Span span):
-        # SAFETY: the parser measured every span within the octets that `raw` was copied from.
-        return latin1_text(<const uint8_t *>PyBytes_AS_STRING(self.raw) + span.start, span.length)
-
-    cdef Py_ssize_t _find(self, const char *name, Py_ssize_t length, Py_ssize_t start) noexcept:
-        """The index of the next field of that name (in lower case) from `start` on, or -1."""
-        cdef const uint8_t *base = <const uint8_t *>PyBytes_AS_STRING(self.raw)
-        cdef Py_ssize_t i
-        for i in range(start, self.spans.count):
-            if (<Py_ssize_t>self.spans.fields[i].name.length == length
-                    and same_nocase(base + self.spans.fields[i].name.start, name, length)):
-                return i
-        return -1
-
-    @property
-    def requestline(self):
-        """The request line without its CRLF (str)."""
-        return self._text(self.spans.line)
-
-    @property
-    def method(self):
-        """The method (str), None where the request line was refused before it ended."""
-        if self.spans.method.length == 0:
-            return None
-        return shared_text(<const uint8_t *>PyBytes_AS_STRING(self.raw) + self.spans.method.start,
-                           self.spans.method.length)
-
-    @property
-    def target(self):
-        """The request target (str, undecoded), None where the request line was refused before it ended."""
-        return self._text(self.spans.target) if self.spans.target.length else None
-
-    @property
-    def version(self):
-        """The version as it was sent (str), such as ``HTTP/1.1``; '' where there was none."""
-        if self.spans.major == 1 and self.spans.minor <= 1:
-            return "HTTP/1.1" if self.spans.minor else "HTTP/1.0"
-        return self._text(self.spans.version)
-
-    @property
-    def version_number(self):
-        """(major, minor); (0, 0) where the version was refused."""
-        return self.spans.major, self.spans.minor
-
-    def line(self):
-        """Return (requestline, method, target, version), the four that http.server's handlers keep."""
-        return self.requestline, self.method, self.target, self.version
-
-    def fields(self):
-        """Return the header fields as a list of (name, value), in order, all of them."""
-        cdef const uint8_t *base = <const uint8_t *>PyBytes_AS_STRING(self.raw)
-        cdef Field *field
-        cdef Py_ssize_t i
-        cdef object pair
-        cdef list pairs = PyList_New(self.spans.count)
-        for i in range(self.spans.count):
-            field = &self.spans.fields[i]
-            pair = shared_text(base + field.name.start, field.name.length), self._text(field.value)
-            # SAFETY: the list was made with room for every field; it steals the reference.
-            Py_INCREF(pair)
-            PyList_SET_ITEM(pairs, i, pair)
-        return pairs
-
-    def get(self, str name not None, default=None):
-        """Return the value of the first field of that name in any case, or ``default``."""
-        # Beyond ASCII no name is a token, so whatever it is encoded to is not found.
-        cdef bytes octets = name.lower().encode("utf-8", "replace")
-        cdef Py_ssize_t i = self._find(octets, len(octets), 0)
-        return default if i < 0 else self._text(self.spans.fields[i].value)
-
-    def get_all(self, str name not None):
-        """Return the values of all fields of that name, in order (list of str)."""
-        cdef bytes octets = name.lower().encode("utf-8", "replace")
-        cdef Py_ssize_t i = self._find(octets, len(octets), 0)
-        cdef list values = []
-        while i >= 0:
-            values.append(self._text(self.spans.fields[i].value))
-            i = self._find(octets, len(octets), i + 1)
-        return values
-
-    @property
-    def content_length(self):
-        """Content-Length, or -1 where there is none."""
-        return self.framing.content_length
-
-    @property
-    def chunked(self):
-        """Whether the body is chunked (RFC 9112 7.1)."""
-        return self.framing.chunked
-
-    @property
-    def keep_alive(self):
-        """Whether the client lets the connection stay, by version and Connection (RFC 9112 9.3)."""
-        return self.framing.keep_alive
-
-    @property
-    def expect_continue(self):
-        """Whether the client waits for 100 (Continue) before it sends the body (RFC 9110 10.1.1)."""
-        return self.framing.expect_continue
-
-    @property
-    def is_plain(self):
-        """Whether the handler need not do anything about the body before it answers."""
-        return not self.framing.chunked and not self.framing.expect_continue
-
-    @property
-    def upgrade(self):
-        """Whether the client offers another protocol (RFC 9110 7.8)."""
-        return self.framing.upgrade
-
-
-# -- The chunked coding --------------------------------------------------------------------------
-
-cdef enum ChunkPhase:
-    SIZE
-    SIZE_END
-    EXTENSION
-    SIZE_LF
-    DATA
-    DATA_CR
-    DATA_LF
-    TRAILER_START
-    TRAILER_NAME
-    TRAILER_VALUE
-    TRAILER_LF
-    LAST_LF
-    AFTER_CHUNKS
-    BROKEN
-
-
-@cython.final
-cdef class ChunkDecoder:
-    """Takes the chunked coding off a body that arrives in any pieces (RFC 9112 7.1).
-
-    Extensions and trailers are bounded and dropped.
-    """
-
-    def feed(self, data):
-        """Decode ``data`` (bytes-like, what follows what was consumed before).
-
-        Returns (decoded, consumed): bytes and the count of octets used, which is less than
-        ``len(data)`` only past the end of the body. Raises ValueError where the coding is broken.
-        """
-        cdef Py_buffer view
-        cdef Cursor c
-        cdef bytes out
-        cdef Py_ssize_t written
-        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-        try:
-            c.base = <const uint8_t *>view.buf
-            c.pos = 0
-            c.end = view.len
-            out = PyBytes_FromStringAndSize(NULL, view.len)
-            written = self.advance(&c, <uint8_t *>PyBytes_AS_STRING(out))
-            return out[:written], c.pos
-        finally:
-            PyBuffer_Release(&view)
-
-    cdef Py_ssize_t advance(self, Cursor *c, uint8_t *out) except -1:
-        """Decode into `out`, which has room for every octet of the cursor; returns how many it got."""
-        cdef Py_ssize_t written = 0
-        cdef bint good = True
-        while good and has_more(c) and not self.done:
-            if self.phase == DATA:
-                written += self._copy(c, out + written)
-            elif self.phase == SIZE:
-                good = self._size(c)
-            elif self.phase == SIZE_END:
-                good = self._size_end(c)
-            elif self.phase == EXTENSION:
-                good = self._extension(c)
-            elif self.phase == SIZE_LF:
-                good = self._expect(c, c'\n', DATA if self.left else TRAILER_START)
-            elif self.phase == DATA_CR:
-                good = self._expect(c, c'\r', DATA_LF)
-            elif self.phase == DATA_LF:
-                good = self._expect(c, c'\n', SIZE)
-            elif self.phase == LAST_LF:
-                good = self._expect(c, c'\n', AFTER_CHUNKS)
-                self.done = good
-            else:
-                good = self._trailer(c)
-        if not good or self.phase == BROKEN:
-            self.phase = BROKEN
-            raise ValueError("broken chunked coding")
-        return written
-
-    cdef Py_ssize_t _copy(self, Cursor *c, uint8_t *out) noexcept:
-        cdef Py_ssize_t length = <Py_ssize_t>min(self.left, <int64_t>(c.end - c.pos))
-        # SAFETY: length octets stand between pos and end, and `out` has room for all of the cursor's.
-        memcpy(out, c.base + c.pos, length)
-        c.pos += length
-        self.left -= length
-        if self.left == 0:
-            self.phase = DATA_CR
-        return length
-
-    cdef int _size(self, Cursor *c) noexcept:
-        """1*HEXDIG, which may not wrap (CVE-2025-22871 and its kin)."""
-        cdef uint8_t octet = peek(c)
-        if is_a(octet, HEX):
-            if self.left > (INT64_MAX >> 4) or self.digits > 32:
-                return False
-            self.left = (self.left << 4) | (octet - c'0' if octet <= c'9' else lower(octet) - c'a' + 10)
-            self.digits += 1
-            step(c)
-            return True
-        self.line = self.digits
-        self.phase = SIZE_END
-        return self.digits > 0
-
-    cdef int _size_end(self, Cursor *c) noexcept:
-        """White space may stand before an extension's semicolon, and nothing else may."""
-        cdef Py_ssize_t start = c.pos
-        cdef bint more = skip_blanks(c)
-        if not self._count(c.pos - start, MAX_CHUNK_LINE):
-            return False
-        if more:
-            self.phase = EXTENSION
-        return not more or peek(c) == c';' or peek(c) == c'\r'
-
-    cdef int _extension(self, Cursor *c) noexcept:
-        """Whatever a field value may hold, up to the CR."""
-        cdef Py_ssize_t start = c.pos
-        cdef bint more = skip_class(c, FIELD)
-        if not self._count(c.pos - start, MAX_CHUNK_LINE):
-            return False
-        return self._expect(c, c'\r', SIZE_LF) if more else True
-
-    cdef int _trailer(self, Cursor *c) noexcept:
-        """Field lines, bounded together with their ends, up to an empty one."""
-        cdef Py_ssize_t start = c.pos
-        cdef bint good = self._trailer_part(c)
-        return good and (self.phase == LAST_LF or self._count(c.pos - start, MAX_TRAILERS))
-
-    cdef int _trailer_part(self, Cursor *c) noexcept:
-        """`digits` counts the octets of the name, which may not be empty."""
-        cdef Py_ssize_t start = c.pos
-        if self.phase == TRAILER_LF:
-            return self._expect(c, c'\n', TRAILER_START)
-        if self.phase == TRAILER_VALUE:
-            return self._expect(c, c'\r', TRAILER_LF) if skip_class(c, FIELD) else True
-        if self.phase == TRAILER_START and peek(c) == c'\r':
-            return self._expect(c, c'\r', LAST_LF)
-        self.phase = TRAILER_NAME
-        cdef bint more = skip_class(c, TOKEN)
-        self.digits += c.pos > start
-        if not more:
-            return True
-        return self.digits > 0 and self._expect(c, c':', TRAILER_VALUE)
-
-    cdef bint _count(self, Py_ssize_t octets, Py_ssize_t most) noexcept:
-        self.line += octets
-        return self.line <= most
-
-    cdef int _expect(self, Cursor *c, uint8_t octet, int next_phase) noexcept:
-        if peek(c) != octet:
-            return False
-        step(c)
-        if self.phase == SIZE_LF:
-            self.line = 0
-        if next_phase == SIZE or next_phase == TRAILER_START:
-            self.digits = 0
-        self.phase = next_phase
-        return True

@@ -4,7 +4,7 @@ One author of bytes: every head fastserve sends is written here, by handler code
 NUL, so that no value can end its line (CWE-113). It remembers what the head says of the body and the
 connection, which is what the writer and the handler decide by.
 
-It knows no socket and no clock, and no handler. handlers.base and _stream call it.
+It knows no socket and no clock, and no handler. handlers.base and _writer call it.
 """
 
 cimport cython
@@ -119,7 +119,7 @@ cdef class ResponseHead:
         self.length = 0
         self.pieces = lines
 
-    # For _stream.
+    # For _writer.
 
     cdef bint bodiless(self, object method):
         """Whether no body follows, whatever the head says of its length (RFC 9112 6.3)."""

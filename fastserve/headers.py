@@ -11,7 +11,7 @@ import http.client
 from email.message import Message
 from typing import Any
 
-from fastserve._parser import RequestHead
+from fastserve._head import RequestHead
 
 
 class RequestHeaders(http.client.HTTPMessage):

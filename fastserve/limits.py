@@ -27,7 +27,7 @@ def max_headers() -> int:
     return int(getattr(http.client, "_MAXHEADERS", 100))
 
 
-# -- The request body (enforced by _conn and _stream) ------------------------------------------
+# -- The request body (enforced by _conn, _reader and _chunks) ------------------------------------------
 
 # A body up to this size is collected before the handler runs, so a slow upload holds no handler.
 MAX_COLLECTED_BODY: Final = 65536
@@ -37,7 +37,7 @@ MAX_DRAINED_BODY: Final = 1 << 20
 MAX_CHUNK_LINE: Final = 4096
 MAX_TRAILERS: Final = 65536
 
-# -- The response (enforced by _channel and _stream) -------------------------------------------
+# -- The response (enforced by _channel and _writer) -------------------------------------------
 
 # Queued bytes beyond which a handler's write() waits for the client to read.
 SEND_HIGH_WATER: Final = 1 << 20
@@ -57,7 +57,7 @@ BACKLOG: Final = 1024
 # How long accepting pauses when descriptors run out, unless one is closed sooner.
 ACCEPT_PAUSE: Final = 1.0
 
-# -- Deadlines (enforced by _conn, and by _stream where a thread waits) ------------------------
+# -- Deadlines (enforced by _conn, and by _reader and _writer where a thread waits) ------------------------
 
 # A head, from its first byte to its last (Apache's RequestReadTimeout: 20-40 s; nginx: 60 s).
 HEAD_TIMEOUT: Final = 30.0

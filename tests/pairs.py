@@ -23,7 +23,7 @@ import pytest
 from helpers import PATIENCE
 
 from fastserve._conn import SETTLE, WAIT, Connection, attach, open_streams
-from fastserve._parser import RequestHead
+from fastserve._head import RequestHead
 from fastserve._response import ResponseHead
 from fastserve.serving.timers import Timers
 

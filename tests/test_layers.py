@@ -20,8 +20,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fastserve"
 # From the ground up. Inside a row a module may use those to its left and nobody else.
 LAYERS = {
     "0": ("limits", "errors"),
-    "1": ("_ascii", "_parser", "_response"),
-    "2": ("_sys", "_channel", "_stream", "_conn"),
+    "1": ("_ascii", "_head", "_parser", "_chunks", "_response"),
+    "2": ("_sys", "_channel", "_reader", "_writer", "_conn"),
     "3": ("headers",),
     "4a": ("handlers", "handlers.base", "handlers.static"),
     "4b": ("serving", "serving.timers", "serving.tls", "serving.loop"),
@@ -184,14 +184,14 @@ def faults_of(user: str, text: str, compiled: bool) -> list[str]:
 
 
 @pytest.mark.parametrize(("user", "text"), [
-    ("_parser", "from fastserve._stream cimport RequestReader"),
+    ("_parser", "from fastserve._reader cimport RequestReader"),
     ("_parser", "from fastserve cimport _sys"),
     ("_parser", "from fastserve._ascii cimport (\n    is_a,\n)\n\nimport time"),
     ("_parser", "from libc.math cimport floor\nfrom posix.unistd cimport close"),
-    ("_channel", "from fastserve._stream cimport RequestReader"),
+    ("_channel", "from fastserve._reader cimport RequestReader"),
     ("_channel", "    from fastserve.handlers import base"),
-    ("_stream", "cimport numpy"),
-    ("_stream", "import io, httptools"),
+    ("_reader", "cimport numpy"),
+    ("_reader", "import io, httptools"),
     ("_conn", "cimport cython\nfrom fastserve import limits, server"),
     ("limits", "from fastserve import errors"),
     ("headers", "import http.server"),
@@ -213,8 +213,8 @@ def test_what_the_table_forbids_is_found(user: str, text: str) -> None:
 
 @pytest.mark.parametrize(("user", "text"), [
     ("_parser", "from fastserve._ascii cimport is_a\nfrom libc.string cimport memcpy\ncimport cython"),
-    ("_stream", "from fastserve import limits\nimport io\n# import numpy\n\"\"\"\nimport numpy\n\"\"\""),
-    ("_conn", "from fastserve._stream cimport (\n    CLOSE, READY,  # states\n)"),
+    ("_reader", "from fastserve import limits\nimport io\n# import numpy\n\"\"\"\nimport numpy\n\"\"\""),
+    ("_conn", "from fastserve._reader cimport (\n    CLOSE, READY,  # states\n)"),
     ("handlers.static", "from fastserve.handlers.base import BaseHTTPRequestHandler\nimport os"),
     ("serving.loop", "from fastserve.serving import tls\nfrom fastserve._conn import Connection"),
     ("server", "if TYPE_CHECKING:\n    import ssl"),

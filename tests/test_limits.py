@@ -11,7 +11,8 @@ from collections.abc import Callable
 import pytest
 
 from fastserve import limits
-from fastserve._parser import ChunkDecoder, RequestParser
+from fastserve._chunks import ChunkDecoder
+from fastserve._parser import RequestParser
 from fastserve.errors import REJECTIONS
 
 START = b"GET / HTTP/1.1\r\nHost: a\r\n"

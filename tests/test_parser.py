@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from fastserve._parser import ChunkDecoder, RequestHead, RequestParser
+from fastserve._chunks import ChunkDecoder
+from fastserve._head import RequestHead
+from fastserve._parser import RequestParser
 from fastserve.errors import REJECTIONS
 
 GET = b"GET /a?b HTTP/1.1\r\nHost: a\r\nAccept: x\r\naccept: y\r\nA:\r\n\r\n"

@@ -21,9 +21,11 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from fastserve._conn import attach, open_streams
-from fastserve._parser import RequestHead, RequestParser
+from fastserve._head import RequestHead
+from fastserve._parser import RequestParser
+from fastserve._reader import RequestReader
 from fastserve._response import CONNECTION_CLOSE, ResponseHead, http_date
-from fastserve._stream import RequestReader, ResponseWriter
+from fastserve._writer import ResponseWriter
 from fastserve.errors import REJECTIONS
 from fastserve.headers import make_headers
 from fastserve.limits import MAX_LINE

@@ -23,7 +23,7 @@ from http import HTTPStatus
 from types import ModuleType
 from typing import Any, Final
 
-from fastserve._stream import ResponseWriter
+from fastserve._writer import ResponseWriter
 from fastserve.handlers.base import BaseHTTPRequestHandler
 
 # 3.13 took file names away from guess_type().

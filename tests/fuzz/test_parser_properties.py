@@ -9,7 +9,9 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fastserve._parser import ChunkDecoder, RequestHead, RequestParser
+from fastserve._chunks import ChunkDecoder
+from fastserve._head import RequestHead
+from fastserve._parser import RequestParser
 
 # The same examples in every run: a failure can be looked at again, and no run is slower than another.
 PROFILE = settings(deadline=None, derandomize=True, database=None, max_examples=500)

@@ -153,6 +153,7 @@ def test_names_in_a_listing_lead_to_their_files(name: str, host: Any, files: Any
     page = ask(server.server_address, get("/")).body
     targets = re.findall(r'<li><a href="([^"]*)">', page.decode())
     assert (name, name) in items(page)
+    assert f">{html.escape(name, quote=False)}</a>".encode() in page
     assert len(targets) == 2
     bodies = [ask(server.server_address, get("/" + target)).body for target in targets]
     assert name.encode() in bodies

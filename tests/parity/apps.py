@@ -51,6 +51,8 @@ def make_folder(path: Path) -> Path:
         "list/q?.txt": b"q",
         "list/deep/file.txt": b"deep",
         "list/<i>&amp;.txt": b"markup",
+        "list/\"quo'tes\".txt": b"quotes",
+        "list/ünï % +.txt": b"odd",
         "dir.txt/x": b"x",
     }
     for name, content in files.items():

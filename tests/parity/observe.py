@@ -34,13 +34,13 @@ class Seen(NamedTuple):
 
 
 def words(page: bytes) -> bytes:
-    """A page's visible text and links, a line each: what a reader or a program takes from it."""
+    """What a reader or a program takes from a page: its text, and the items of a listing as they stand."""
     text = page.decode("utf-8", "surrogateescape")
-    text = re.sub(r"(?s)<style.*?</style>", "", text)
-    text = re.sub(r'<a href="([^"]*)">', r"[\1] ", text)
-    text = html.unescape(re.sub(r"<[^>]*>", "\n", text))
+    items = re.findall("(?s)<li>.*?</li>", text)
+    text = re.sub("(?s)<style.*?</style>|<li>.*?</li>", "", text)
+    text = html.unescape(re.sub("<[^>]*>", "\n", text))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return "\n".join(lines).encode("utf-8", "surrogateescape")
+    return "\n".join([*lines, *items]).encode("utf-8", "surrogateescape")
 
 
 def mask(reply: Reply) -> Reply:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from fastserve._parser import ChunkDecoder, RequestHead, RequestParser
+from fastserve._chunks import ChunkDecoder
+from fastserve._head import RequestHead
+from fastserve._parser import RequestParser
 from fastserve.errors import REJECTIONS
 
 from . import guard

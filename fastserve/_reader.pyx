@@ -1,30 +1,27 @@
-"""rfile and wfile: a request read from, and a response written to, one connection.
+"""rfile: requests read from one connection, heads and bodies in turn.
 
-The same two classes serve a connection of the loop, where a whole head stands in the buffer before a
-handler runs, and a thread of its own over a plain blocking socket, where await_head() waits for it.
+The same class serves a connection of the loop, where a whole head stands in the buffer before a handler
+runs, and a thread of its own over a plain blocking socket, where await_head() waits for it. It ends where
+the body ends, so a handler can neither hang on nor swallow the next request.
 
-RequestReader ends where the body ends, so a handler can neither hang on nor swallow the next request.
-ResponseWriter keeps a head until the first octets of its body, sends everything else at once, and
-counts what was declared against what was written.
-
-They know heads and bodies, and no handler. _conn makes and drives them; the methods of
-both belong to the thread that owns the connection at that moment.
+Knows heads and bodies, and no handler. _conn makes and drives it; its methods belong to the thread that
+owns the connection at that moment.
 """
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t
-from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcpy
 
 from fastserve._ascii cimport Cursor
 from fastserve._channel cimport Channel
+from fastserve._chunks cimport ChunkDecoder
+from fastserve._head cimport RequestHead
 from fastserve._parser cimport (
-    COMPLETE, NEED_MORE, REQUEST_LINE_TOO_LONG, REQUEST_TIMEOUT, ChunkDecoder, RequestHead, RequestParser,
+    COMPLETE, NEED_MORE, REQUEST_LINE_TOO_LONG, REQUEST_TIMEOUT, RequestParser,
 )
-from fastserve._response cimport ResponseHead
-from fastserve._sys cimport AGAIN, FAILED, fs_pread
+from fastserve._sys cimport AGAIN, FAILED
 
 import errno
 import io
@@ -40,12 +37,7 @@ cdef enum Mode:
     BODY
     ENDED           # no further request can be read: every read gives b''
 
-cdef enum:
-    COPIED_BODY = 4096      # a body up to this size is copied behind its head, to leave in one plain send
-    KEPT_ROOM = 4096        # of `pending`, between two responses
-
 cdef int64_t MAX_DRAINED_BODY = limits.MAX_DRAINED_BODY
-cdef int64_t MAX_COPIED_FILE = limits.MAX_COPIED_FILE
 cdef double IDLE_TIMEOUT = limits.IDLE_TIMEOUT
 cdef double HEAD_TIMEOUT = limits.HEAD_TIMEOUT
 cdef double PROGRESS_TIMEOUT = limits.PROGRESS_TIMEOUT
@@ -488,234 +480,4 @@ cdef class RequestReader:
             PyBuffer_Release(&view)
 
 
-@cython.final
-cdef class ResponseWriter:
-    """The response side of a connection, an ``io.BufferedIOBase``.
-
-    ``high_water`` is in bytes: 0 makes every write() wait until the socket has taken all of it.
-    ``block`` gathers writes up to that many bytes, as a handler's ``wbufsize`` asks; 0 gathers none.
-    """
-
-    def __cinit__(self, Channel channel not None, Py_ssize_t high_water=0):
-        self.channel = channel
-        self.high_water = high_water
-        self.left = -1
-        self.pending = NULL
-
-    def __dealloc__(self):
-        free(self.pending)
-
-    def gather(self, Py_ssize_t block):
-        """Send nothing before ``block`` bytes are written or flush() is called (a handler's wbufsize)."""
-        self.block = block
-
-    def send_head(self, ResponseHead head not None, method):
-        """Take what was written into ``head``; ``method`` is the request's (str or None).
-
-        It leaves with the first bytes of the body where the head declares some, else at once.
-        """
-        cdef bint body = not head.bodiless(method)
-        cdef bytes octets
-        cdef Py_ssize_t length
-        self._check_open()
-        if head.status >= 200:
-            self.left = head.content_length if body else 0
-        if head.status == 101 or method == "CONNECT" and 200 <= head.status < 300:
-            self.channel.tunnel = True
-            self.left = -1
-        if head.pieces is not None:
-            # Somebody edited the lines: what the head declared may be gone.
-            octets = head.take()
-            self._reserve(len(octets))
-            memcpy(self.pending + self.size, PyBytes_AS_STRING(octets), len(octets))
-            self.size += len(octets)
-            self.left = -1
-        else:
-            length = head.length
-            body = body and head.content_length > 0 and head.status >= 200
-            self._reserve(length)
-            # SAFETY: _reserve made room for `length` octets.
-            memcpy(self.pending + self.size, head.data, length)
-            self.size += length
-            head.clear()
-            if body:
-                return
-        if self.size >= self.block:
-            self._push(NULL, 0, None)
-
-    def write(self, data):
-        """Send bytes-like ``data``; return its length in bytes.
-
-        Waits only while more than the high water mark is queued. Raises BrokenPipeError when the
-        client is gone, TimeoutError when it has stopped reading.
-        """
-        cdef Py_buffer view
-        self._check_open()
-        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-        try:
-            self._account(view.len)
-            if view.len <= COPIED_BODY and (self.size or self.block):
-                self._reserve(view.len)
-                # SAFETY: _reserve made room for view.len octets.
-                memcpy(self.pending + self.size, view.buf, view.len)
-                self.size += view.len
-                if self.size >= self.block:
-                    self._push(NULL, 0, None)
-            else:
-                self._push(<const uint8_t *>view.buf, view.len, data if type(data) is bytes else None)
-            return view.len
-        finally:
-            PyBuffer_Release(&view)
-
-    def writelines(self, lines):
-        """Write each of an iterable of bytes-like objects."""
-        for line in lines:
-            self.write(line)
-
-    def send_file(self, int file, int64_t offset, int64_t count):
-        """Send ``count`` bytes from ``offset`` of a regular file; the caller keeps its descriptor.
-
-        A small range leaves with the head; a large one is queued for sendfile and leaves after the
-        handler has returned. If the file is shorter, the connection ends there, never with other bytes.
-        """
-        cdef Py_ssize_t got
-        self._check_open()
-        if count <= 0:
-            self.flush()
-            return
-        if count <= MAX_COPIED_FILE:
-            self._reserve(<Py_ssize_t>count)
-            # SAFETY: _reserve made room for `count` octets.
-            got = fs_pread(file, self.pending + self.size, <size_t>count, offset)
-            if got == FAILED:
-                raise OSError("cannot read the file that is being sent")
-            self._account(got)
-            self.size += got
-            self._push(NULL, 0, None)
-            return
-        self._account(count)
-        self._queue_pending()
-        self.channel.send_file(file, offset, count)
-        self.channel.flush()
-        self._settle()
-
-    @property
-    def unwritten(self):
-        """How many bytes of the declared Content-Length have not been written yet, -1 where none was."""
-        return self.left
-
-    def is_complete(self):
-        """Whether the response has exactly the length its head declared, where it declared one."""
-        return self.complete()
-
-    def is_broken(self):
-        """Whether the client is gone."""
-        return self.channel.broken
-
-    def flush(self):
-        """Send what waits: a head without its body, or what was gathered."""
-        self._check_open()
-        if self.size or self.channel.queue:
-            self._push(NULL, 0, None)
-
-    def fileno(self):
-        """Return the socket's descriptor."""
-        return self.channel.fd
-
-    def readable(self):
-        """False."""
-        return False
-
-    def writable(self):
-        """True."""
-        return True
-
-    def seekable(self):
-        """False."""
-        return False
-
-    def isatty(self):
-        """False."""
-        return False
-
-    def close(self):
-        """Flush and write no more. The connection stays with whoever owns it."""
-        if not self.closed:
-            try:
-                self.flush()
-            finally:
-                self.closed = True
-                self.channel.stream_closed()
-
-    def detach(self):
-        """Raises io.UnsupportedOperation: there is no raw stream underneath."""
-        raise io.UnsupportedOperation("detach")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc_info):
-        self.close()
-
-    cdef bint complete(self) noexcept:
-        return self.left <= 0 and self.left >= -1
-
-    cdef void _account(self, int64_t count) noexcept:
-        """Past the declared length `left` goes below -1 and stays there: the connection is out of step."""
-        if self.left > 0 or self.left < -1:
-            self.left -= count
-            if self.left < 0:
-                self.left = min(self.left, <int64_t>-2)
-        elif self.left == 0 and count:
-            self.left = -2
-
-    cdef bint _check_open(self) except False:
-        if self.closed:
-            raise ValueError("I/O operation on closed file.")
-        return True
-
-    cdef bint _reserve(self, Py_ssize_t length) except False:
-        """Room for `length` more octets in `pending`."""
-        cdef Py_ssize_t room = self.room if self.room else 512
-        cdef void *data
-        while room < self.size + length:
-            room *= 2
-        if room != self.room:
-            data = realloc(self.pending, room)
-            if data == NULL:
-                raise MemoryError
-            self.pending = <uint8_t *>data
-            self.room = room
-        return True
-
-    cdef bint _push(self, const uint8_t *body, Py_ssize_t length, object owner) except False:
-        """Everything that waits, and then `body`, to the socket."""
-        cdef Py_ssize_t size = self.size
-        self.size = 0
-        self.channel.send(self.pending, size, body, length, owner)
-        if self.room > KEPT_ROOM:
-            free(self.pending)
-            self.pending = NULL
-            self.room = 0
-        return self._settle()
-
-    cdef bint _queue_pending(self) except False:
-        """What waits goes in front of a file, to leave in one packet with its first octets."""
-        if self.size:
-            self.channel.add(self.pending, self.size, None, 0)
-            self.size = 0
-        return True
-
-    cdef bint _settle(self) except False:
-        """Wait until no more is queued than may be."""
-        cdef Channel channel = self.channel
-        while channel.queue and (channel.queued > self.high_water or self.high_water == 0):
-            if channel.flush() == AGAIN:
-                channel.wait(False, True, time.monotonic() + channel.patience(PROGRESS_TIMEOUT))
-        if channel.broken:
-            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
-        return True
-
-
 io.BufferedIOBase.register(RequestReader)
-io.BufferedIOBase.register(ResponseWriter)

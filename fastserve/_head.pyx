@@ -1,0 +1,181 @@
+"""A request head on its own: what RequestParser found, in a form that outlives the buffer it came from.
+
+A string is made when it is asked for. Knows octets and spans; not how they are found, and no I/O.
+_parser makes them; _reader, headers and handlers.base ask.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.ref cimport Py_INCREF
+from cpython.unicode cimport PyUnicode_DecodeLatin1
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport free
+from libc.string cimport memcmp, memcpy
+
+from fastserve._ascii cimport fs_is_ascii, same_nocase
+
+cdef extern from "Python.h":
+    object PyUnicode_New(Py_ssize_t length, Py_UCS4 largest)
+    void *PyUnicode_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+
+
+# -- Strings -------------------------------------------------------------------------------------
+
+cdef enum:
+    SHARED_NAMES = 512      # a power of two
+
+cdef list shared_names = [None] * SHARED_NAMES
+
+
+cdef object latin1_text(const uint8_t *at, Py_ssize_t length):
+    """The str of octets, each one character. Almost all are ASCII, which need not be measured first."""
+    cdef object text
+    if length < 2 or not fs_is_ascii(at, length):
+        return PyUnicode_DecodeLatin1(<const char *>at, length, NULL)
+    text = PyUnicode_New(length, 127)
+    # SAFETY: the str is new, nobody else has it, and it holds `length` octets.
+    memcpy(PyUnicode_DATA(text), at, length)
+    return text
+
+
+cdef object shared_text(const uint8_t *at, Py_ssize_t length):
+    """The str of a method or field name: few exist, so the last one of each hash is kept."""
+    if length == 0 or length > 32:
+        return latin1_text(at, length)
+    cdef size_t slot = (at[0] * 7 + at[length >> 1] * 31 + at[length - 1] * 131 + length * 17) % SHARED_NAMES
+    cdef object text = shared_names[slot]
+    # SAFETY: a TOKEN is ASCII, so its str holds one octet a character.
+    if (text is not None and PyUnicode_GET_LENGTH(text) == length
+            and memcmp(PyUnicode_DATA(text), at, length) == 0):
+        return text
+    text = latin1_text(at, length)
+    shared_names[slot] = text
+    return text
+
+
+@cython.final
+@cython.freelist(16)
+cdef class RequestHead:
+    """A request head on its own: it outlives the buffer it came from.
+
+    Strings are latin-1, as http.server decodes them, and are made when asked for.
+    """
+
+    def __cinit__(self):
+        self.spans.fields = NULL
+
+    def __dealloc__(self):
+        if self.spans.fields != self.few:
+            free(self.spans.fields)
+
+    cdef object _text(self, Span span):
+        # SAFETY: the parser measured every span within the octets that `raw` was copied from.
+        return latin1_text(<const uint8_t *>PyBytes_AS_STRING(self.raw) + span.start, span.length)
+
+    cdef Py_ssize_t _find(self, const char *name, Py_ssize_t length, Py_ssize_t start) noexcept:
+        """The index of the next field of that name (in lower case) from `start` on, or -1."""
+        cdef const uint8_t *base = <const uint8_t *>PyBytes_AS_STRING(self.raw)
+        cdef Py_ssize_t i
+        for i in range(start, self.spans.count):
+            if (<Py_ssize_t>self.spans.fields[i].name.length == length
+                    and same_nocase(base + self.spans.fields[i].name.start, name, length)):
+                return i
+        return -1
+
+    @property
+    def requestline(self):
+        """The request line without its CRLF (str)."""
+        return self._text(self.spans.line)
+
+    @property
+    def method(self):
+        """The method (str), None where the request line was refused before it ended."""
+        if self.spans.method.length == 0:
+            return None
+        return shared_text(<const uint8_t *>PyBytes_AS_STRING(self.raw) + self.spans.method.start,
+                           self.spans.method.length)
+
+    @property
+    def target(self):
+        """The request target (str, undecoded), None where the request line was refused before it ended."""
+        return self._text(self.spans.target) if self.spans.target.length else None
+
+    @property
+    def version(self):
+        """The version as it was sent (str), such as ``HTTP/1.1``; '' where there was none."""
+        if self.spans.major == 1 and self.spans.minor <= 1:
+            return "HTTP/1.1" if self.spans.minor else "HTTP/1.0"
+        return self._text(self.spans.version)
+
+    @property
+    def version_number(self):
+        """(major, minor); (0, 0) where the version was refused."""
+        return self.spans.major, self.spans.minor
+
+    def line(self):
+        """Return (requestline, method, target, version), the four that http.server's handlers keep."""
+        return self.requestline, self.method, self.target, self.version
+
+    def fields(self):
+        """Return the header fields as a list of (name, value), in order, all of them."""
+        cdef const uint8_t *base = <const uint8_t *>PyBytes_AS_STRING(self.raw)
+        cdef Field *field
+        cdef Py_ssize_t i
+        cdef object pair
+        cdef list pairs = PyList_New(self.spans.count)
+        for i in range(self.spans.count):
+            field = &self.spans.fields[i]
+            pair = shared_text(base + field.name.start, field.name.length), self._text(field.value)
+            # SAFETY: the list was made with room for every field; it steals the reference.
+            Py_INCREF(pair)
+            PyList_SET_ITEM(pairs, i, pair)
+        return pairs
+
+    def get(self, str name not None, default=None):
+        """Return the value of the first field of that name in any case, or ``default``."""
+        # Beyond ASCII no name is a token, so whatever it is encoded to is not found.
+        cdef bytes octets = name.lower().encode("utf-8", "replace")
+        cdef Py_ssize_t i = self._find(octets, len(octets), 0)
+        return default if i < 0 else self._text(self.spans.fields[i].value)
+
+    def get_all(self, str name not None):
+        """Return the values of all fields of that name, in order (list of str)."""
+        cdef bytes octets = name.lower().encode("utf-8", "replace")
+        cdef Py_ssize_t i = self._find(octets, len(octets), 0)
+        cdef list values = []
+        while i >= 0:
+            values.append(self._text(self.spans.fields[i].value))
+            i = self._find(octets, len(octets), i + 1)
+        return values
+
+    @property
+    def content_length(self):
+        """Content-Length, or -1 where there is none."""
+        return self.framing.content_length
+
+    @property
+    def chunked(self):
+        """Whether the body is chunked (RFC 9112 7.1)."""
+        return self.framing.chunked
+
+    @property
+    def keep_alive(self):
+        """Whether the client lets the connection stay, by version and Connection (RFC 9112 9.3)."""
+        return self.framing.keep_alive
+
+    @property
+    def expect_continue(self):
+        """Whether the client waits for 100 (Continue) before it sends the body (RFC 9110 10.1.1)."""
+        return self.framing.expect_continue
+
+    @property
+    def is_plain(self):
+        """Whether the handler need not do anything about the body before it answers."""
+        return not self.framing.chunked and not self.framing.expect_continue
+
+    @property
+    def upgrade(self):
+        """Whether the client offers another protocol (RFC 9110 7.8)."""
+        return self.framing.upgrade

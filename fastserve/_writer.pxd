@@ -1,0 +1,25 @@
+# wfile, as _conn sees it.
+
+from libc.stdint cimport int64_t, uint8_t
+
+from fastserve._channel cimport Channel
+from fastserve._response cimport ResponseHead
+
+
+cdef class ResponseWriter:
+    cdef Channel channel
+    cdef readonly bint closed
+    cdef Py_ssize_t high_water  # queued octets beyond which write() waits
+    cdef Py_ssize_t block       # what is gathered before it is sent (wbufsize); 0: nothing
+    cdef int64_t left           # octets of the declared length not written yet; -1: none declared
+    cdef uint8_t *pending       # a head that waits for its body, or what is being gathered
+    cdef Py_ssize_t size
+    cdef Py_ssize_t room
+
+    cdef bint complete(self) noexcept
+    cdef bint _reserve(self, Py_ssize_t length) except False
+    cdef bint _push(self, const uint8_t *body, Py_ssize_t length, object owner) except False
+    cdef bint _queue_pending(self) except False
+    cdef bint _settle(self) except False
+    cdef void _account(self, int64_t count) noexcept
+    cdef bint _check_open(self) except False

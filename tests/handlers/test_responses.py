@@ -199,6 +199,11 @@ def test_an_error_page() -> None:
     }
 
 
+def test_a_page_has_the_number_of_a_status() -> None:
+    """On every Python: to 3.10, str(HTTPStatus.NOT_FOUND) is its name."""
+    assert error(HTTPStatus.NOT_FOUND)[2] == error(404)[2]
+
+
 def test_message_and_explanation_are_escaped_in_the_page_alone() -> None:
     line, _, page = error(400, "<b> & c", "x > y\nand \u20ac")
     assert line == "HTTP/1.0 400 <b> & c"

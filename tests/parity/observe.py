@@ -10,6 +10,7 @@ import io
 import re
 import sys
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from helpers import Client, Reply, log_messages
@@ -39,6 +40,8 @@ def words(page: bytes) -> bytes:
     items = re.findall("(?s)<li>.*?</li>", text)
     text = re.sub("(?s)<style.*?</style>|<li>.*?</li>", "", text)
     text = html.unescape(re.sub("<[^>]*>", "\n", text))
+    # Python 3.10 writes the name of a status for its number.
+    text = re.sub(r"HTTPStatus\.(\w+)", lambda match: str(HTTPStatus[match[1]].value), text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "\n".join([*lines, *items]).encode("utf-8", "surrogateescape")
 

@@ -7,6 +7,8 @@ import contextlib
 import threading
 from typing import Any
 
+from helpers import ask, request
+
 import fastserve
 
 LARGE = bytes(range(251)) * 80000  # 20 MB
@@ -89,3 +91,8 @@ class Echo(Quiet):
         with contextlib.suppress(ConnectionError):
             while data := self.connection.recv(1000):
                 self.connection.sendall(data)
+
+
+def answers(server: Any, target: str = "/hello") -> bool:
+    """Whether a new client gets its answer."""
+    return ask(server.server_address, request(target=target)).body == target.encode()

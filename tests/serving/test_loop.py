@@ -1,6 +1,7 @@
 """The loop in a thread, with real clients: nobody waits for a slow one, and nothing ends it but a stop.
 
-Stopping is in test_stop.py, running out of descriptors in test_exhausted.py.
+Stopping is in test_stop.py, running out of descriptors in test_exhausted.py, handlers that fail in
+test_faults.py.
 """
 
 import contextlib
@@ -13,20 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import PATIENCE, Client, ask, connect, request, wait_until
+from helpers import PATIENCE, Client, connect, request, wait_until
 from pairs import Task, receive_exactly, receive_until, reset
-from serving.apps import LARGE, Echo, Files, Gate, HTTPServer, Quiet, ThreadingHTTPServer
+from serving.apps import LARGE, Echo, Files, Gate, HTTPServer, Quiet, ThreadingHTTPServer, answers
 
 from fastserve import limits
 
 Serve = Callable[..., Any]
 SERVERS = pytest.mark.parametrize("server_class", [HTTPServer, ThreadingHTTPServer])
 GET = request()
-
-
-def answers(server: Any, target: str = "/hello") -> bool:
-    """Whether a new client gets its answer."""
-    return ask(server.server_address, request(target=target)).body == target.encode()
 
 
 # -- Accepting -------------------------------------------------------------------------------------
@@ -441,158 +437,6 @@ def test_service_actions_are_called_while_nothing_happens(by_class: bool) -> Non
         finally:
             server.shutdown()
             serving.result()
-
-
-# -- Exceptions leave the loop alive ---------------------------------------------------------------
-
-
-class Broken(Exception):
-    pass
-
-
-def broken(*args: Any, **kwargs: Any) -> Any:
-    raise Broken
-
-
-@SERVERS
-@pytest.mark.parametrize("method", [
-    "__init__", "setup", "handle", "handle_one_request", "parse_request", "do_GET", "send_response",
-    "send_header", "end_headers", "log_request", "log_message", "finish", "date_time_string",
-])
-def test_an_exception_in_a_handler(serve: Serve, server_class: Any, method: str) -> None:
-    bad = [True]
-
-    def fails(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return broken() if bad else getattr(super(kind, self), method)(*args, **kwargs)
-
-    kind = type("Handler", (Quiet,), {method: fails})
-    server = serve(kind, server_class)
-    with Client(server.server_address) as client:
-        client.send(GET)
-        with contextlib.suppress(OSError):  # it may have been closed already
-            client.end()
-        client.rest()
-        assert wait_until(lambda: server.errors), "nobody was told"
-    assert set(server.errors) == {"Broken()"}
-    bad.clear()
-    assert answers(server)
-
-
-@SERVERS
-@pytest.mark.parametrize("hook", ["verify_request", "process_request", "finish_request"])
-def test_an_exception_in_a_hook(serve: Serve, server_class: Any, hook: str) -> None:
-    bad = [True]
-
-    def fails(self: Any, *args: Any) -> Any:
-        return broken() if bad else getattr(super(kind, self), hook)(*args)
-
-    kind = type("Server", (server_class,), {hook: fails})
-    server = serve(Quiet, kind)
-    for _ in range(3):
-        with Client(server.server_address) as client:
-            client.send(GET)
-            assert client.is_closed()
-    assert wait_until(lambda: server.errors == ["Broken()"] * 3)
-    bad.clear()
-    assert answers(server)
-
-
-def test_an_exception_after_half_an_answer(serve: Serve) -> None:
-    class Handler(Quiet):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "10")
-            self.end_headers()
-            self.wfile.write(b"half")
-            raise Broken
-
-    server = serve(Handler, HTTPServer)
-    with Client(server.server_address) as client:
-        client.send(GET + GET)
-        assert client.rest().partition(b"\r\n\r\n")[2] == b"half"
-    assert server.errors == ["Broken()"]
-
-
-def test_a_client_that_went_away_is_no_error(serve: Serve) -> None:
-    gate = Gate()
-
-    class Handler(Quiet):
-        def do_GET(self) -> None:
-            if self.path == "/gone":
-                gate.wait()
-                for _ in range(100):
-                    self.wfile.write(b"x" * 100000)
-            super().do_GET()
-
-    server = serve(Handler, HTTPServer)
-    client = Client(server.server_address)
-    client.send(request(target="/gone"))
-    assert gate.reached.wait(PATIENCE)
-    reset(client.sock)
-    gate.open.set()
-    assert answers(server)
-    assert server.errors == []
-
-
-@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
-def test_what_is_no_exception_ends_the_loop(error: type[BaseException]) -> None:
-    class Handler(Quiet):
-        def do_GET(self) -> None:
-            raise error
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server, Client(server.server_address) as idle:
-        serving = Task(server.serve_forever)
-        with Client(server.server_address) as client:
-            client.send(GET)
-            assert client.is_closed()
-        with pytest.raises(error):
-            serving.result()
-        assert idle.is_closed(), "connections are left open"
-        assert server.socket.gettimeout() is None
-
-
-def test_a_handler_that_closes_its_socket(serve: Serve) -> None:
-    class Handler(Quiet):
-        def do_GET(self) -> None:
-            if self.path == "/close":
-                self.connection.close()  # the descriptor stays for rfile and wfile, as in http.server
-                self.close_connection = True
-            elif self.path == "/detach":
-                socket.socket(fileno=self.connection.detach()).close()
-            else:
-                super().do_GET()
-
-    server = serve(Handler, HTTPServer)
-    for target in ("/close", "/detach"):
-        with Client(server.server_address) as client:
-            client.send(request(target=target))
-            assert client.is_closed()
-        assert answers(server)
-
-
-def test_a_handler_that_closes_the_socket_of_another(serve: Serve) -> None:
-    """As a program does that throws out a client; the descriptor then belongs to whoever comes next."""
-    socks: list[socket.socket] = []
-
-    class Handler(Quiet):
-        def do_GET(self) -> None:
-            if self.path == "/keep":
-                socks.append(self.connection)
-            elif self.path == "/close":
-                socks.pop().close()
-            super().do_GET()
-
-    server = serve(Handler, HTTPServer)
-    with Client(server.server_address) as first, Client(server.server_address) as second, \
-            socket.socket() as third:  # open already, so that the freed descriptor is for its other end
-        assert first.ask(request(target="/keep")).status == 200
-        assert second.ask(request(target="/close")).status == 200
-        third.settimeout(PATIENCE)
-        third.connect(server.server_address)
-        third.sendall(GET)
-        assert third.recv(1) == b"H"
-        assert second.ask(GET).status == 200
-        assert answers(server)
 
 
 def test_a_reset_at_any_moment(serve: Serve, clean_log: Any) -> None:

@@ -185,7 +185,8 @@ server.max-keep-alive-requests = 65535
 server.max-connections = 20000
 server.max-fds = 40000
 server.stat-cache-engine = "simple"
-mimetype.assign = ( ".txt" => "text/plain" )
+index-file.names = ( "index.html" )
+mimetype.assign = ( ".txt" => "text/plain", ".html" => "text/html" )
 """
 
 
@@ -244,9 +245,9 @@ CONTESTANTS = {
                    _needs_import("from fastserve import HTTPServer"), _fastserve_version, TREE),
         Contestant("fastserve-threads", ("hello",), _handlers("fastserve", "ThreadingHTTPServer"),
                    _needs_import("from fastserve import ThreadingHTTPServer"), _fastserve_version, TREE),
-        Contestant("lighttpd", ("file1k",), _lighttpd, _needs_program("lighttpd"),
+        # For hello neither has a handler to run: lighttpd sends a file, nginx the text in its configuration.
+        Contestant("lighttpd", ("file1k", "hello"), _lighttpd, _needs_program("lighttpd"),
                    lambda: first_line([_program("lighttpd"), "-v"])),
-        # For hello nginx has no handler to run: it sends the text its configuration holds.
         Contestant("nginx", ("file1k", "hello"), _nginx, _needs_program("nginx"),
                    lambda: first_line([_program("nginx"), "-v"])),
         Contestant("bjoern", ("hello",), _bjoern, _needs_import("import bjoern"), _bjoern_version),

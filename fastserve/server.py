@@ -118,7 +118,7 @@ class ThreadingHTTPServer(socketserver.ThreadingMixIn, HTTPServer):
 
 
 class HTTPSServer(HTTPServer):
-    """HTTPServer over TLS. ``certfile`` and ``keyfile`` are paths of PEM files.
+    """HTTPServer over TLS. ``certfile`` and ``keyfile`` are paths of PEM files, ``password`` opens the key.
 
     Raises RuntimeError where Python has no ssl module, OSError where the files are not right.
     """
@@ -131,7 +131,7 @@ class HTTPSServer(HTTPServer):
         *,
         certfile: str | PathLike[str],
         keyfile: str | PathLike[str] | None = None,
-        password: str | None = None,
+        password: tls.Password | None = None,
         alpn_protocols: Iterable[str] | None = None,
     ) -> None:
         tls.require_ssl()

@@ -5,9 +5,9 @@ functions that need it raise RuntimeError, and nothing is a TLS socket.
 """
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import ssl
@@ -17,11 +17,14 @@ else:
     except ImportError:
         ssl = None
 
+# Of a private key: itself, or what is called for it once OpenSSL needs it.
+Password: TypeAlias = str | bytes | bytearray | Callable[[], str | bytes | bytearray]
+
 
 def make_context(
     certfile: str | PathLike[str],
     keyfile: str | PathLike[str] | None,
-    password: str | None,
+    password: Password | None,
     alpn_protocols: Iterable[str],
 ) -> "ssl.SSLContext":
     """Return a server's SSLContext for a certificate chain and key in PEM files.

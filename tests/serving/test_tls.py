@@ -5,6 +5,7 @@ import functools
 import socket
 import socketserver
 import ssl
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -326,6 +327,20 @@ def test_a_context_from_files() -> None:
         tls.make_context(certificate().with_name("none.pem"), None, None, [])
     with pytest.raises(ssl.SSLError):
         tls.make_context(certificate().with_name("cert.pem"), None, None, [])  # no key in it
+
+
+@pytest.mark.parametrize("password", ["sesame", b"sesame", lambda: "sesame"],
+                         ids=["str", "bytes", "callable"])
+def test_a_key_with_a_password(serve: Serve, tmp_path: Path, password: Any) -> None:
+    key = tmp_path / "key.pem"
+    subprocess.run(["openssl", "pkey", "-aes256", "-passout", "pass:sesame", "-in", certificate(),
+                    "-out", key],
+                   check=True, capture_output=True, timeout=60)
+    files = {"certfile": certificate().with_name("cert.pem"), "keyfile": key}
+    server = serve(Quiet, functools.partial(HTTPSServer, **files, password=password))
+    assert answers(server)
+    with pytest.raises(ssl.SSLError):
+        HTTPSServer(("127.0.0.1", 0), Quiet, **files, password="no")
 
 
 def test_which_sockets_are_secure() -> None:

@@ -332,7 +332,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         body = None
         if code >= 200 and code not in BODILESS:
             page = self.error_message_format % {
-                "code": code,
+                "code": int(code),  # to Python 3.10 a status is written by its name
                 "message": html.escape(message, quote=False),
                 "explain": html.escape(explain, quote=False),
             }

@@ -3,6 +3,7 @@
 Driven through the writer, because a channel has no Python methods of its own.
 """
 
+import contextlib
 import os
 import socket
 import ssl
@@ -298,7 +299,9 @@ def test_a_tls_client_that_just_goes() -> None:
     with Ends("tls") as ends:
         ends.take(request("POST", body=b"x" * 10)[:-5], end=False)
         ends.peer.close()
-        assert ends.rfile.read() == b"xxxxx"
+        assert ends.rfile.read(5) == b"xxxxx"
+        with contextlib.suppress(ConnectionResetError):  # told from Python 3.13 on, an end before
+            assert ends.rfile.read() == b""
         with pytest.raises(BrokenPipeError):
             write_until_told(ends)
 

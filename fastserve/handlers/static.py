@@ -264,10 +264,10 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
                 return self.extensions_map[key]
         if not mimetypes.inited:
             mimetypes.init()
-        if extension in mimetypes.suffix_map or extension in mimetypes.encodings_map:
+        lower = extension.lower()
+        if lower in mimetypes.suffix_map or extension in mimetypes.encodings_map:
             return GUESS_FILE_TYPE(path)[0] or self.default_content_type  # such as .tgz, .svg.br
-        types = mimetypes.types_map
-        return types.get(extension) or types.get(extension.lower()) or self.default_content_type
+        return mimetypes.types_map.get(lower) or self.default_content_type
 
     # -- Bytes -----------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ import shutil
 import stat
 import sys
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from types import ModuleType
 from typing import Any, Final
@@ -66,6 +66,14 @@ resolve_known = functools.lru_cache(KEPT_PATHS)(resolve)
 def split_extension(name: str) -> str:
     """Return the extension of a file name, with its dot, or ''."""
     return posixpath.splitext(name)[1]
+
+
+def surely(question: Callable[[], bool]) -> bool:
+    """Return what a directory's entry answers, False where it cannot tell: of links in a circle, say."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
@@ -237,9 +245,9 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
     def __listing_item(self, entry: os.DirEntry[str]) -> str:
         """A link; directories end with a slash, and symbolic links are shown with @."""
         link = shown = entry.name
-        if entry.is_dir():
+        if surely(entry.is_dir):
             link = shown = entry.name + "/"
-        if entry.is_symlink():
+        if surely(entry.is_symlink):
             shown = entry.name + "@"
         target = urllib.parse.quote(link, errors="surrogatepass")
         return f'<li><a href="{target}">{html.escape(shown, quote=False)}</a></li>'

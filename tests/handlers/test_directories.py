@@ -15,7 +15,7 @@ from helpers import ask
 
 from fastserve import SimpleHTTPRequestHandler
 
-from .makers import get
+from .makers import get, handler_for
 
 # -- Directories -------------------------------------------------------------------------------
 
@@ -127,6 +127,24 @@ def test_a_listing(files: Any, client: Any, folder: Path) -> None:
     ]
     assert [name for name, _ in reply.headers] == ["Server", "Date", "Content-type", "Content-Length"]
     assert reply.get("Content-Type") == "text/html; charset=utf-8"
+
+
+def test_links_that_lead_nowhere_do_not_end_a_listing(files: Any, client: Any, folder: Path) -> None:
+    """os.path.isdir() answers False where DirEntry.is_dir() raises OSError."""
+    (folder / "file").touch()
+    (folder / "circle").symlink_to("circle")
+    (folder / "inside").symlink_to("file/inside")
+    shown = [("circle", "circle@"), ("file", "file"), ("inside", "inside@")]
+    assert items(client(files()).ask(get("/")).body) == shown
+
+
+def test_entries_that_cannot_be_asked(folder: Path) -> None:
+    asked = mock.Mock(side_effect=PermissionError)
+    handler = handler_for(folder)
+    entry = mock.Mock(is_dir=asked, is_symlink=asked)
+    entry.name = "name"
+    assert handler._SimpleHTTPRequestHandler__listing_item(entry) == '<li><a href="name">name</a></li>'
+    assert asked.call_count == 2
 
 
 def test_the_page_of_a_listing(files: Any, client: Any, tree: Path) -> None:

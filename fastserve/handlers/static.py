@@ -14,6 +14,7 @@ import io
 import mimetypes
 import os
 import posixpath
+import re
 import shutil
 import stat
 import sys
@@ -34,6 +35,8 @@ OPEN_FLAGS: Final = (
     os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 )
 
+# What no octet of a file name was decoded to; a page cannot have it.
+LONE_SURROGATE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 # What depends on nothing but its arguments is worked out once; a longer path is not worth the memory.
 KEPT_PATHS: Final = 1024
@@ -48,11 +51,21 @@ def unquote_path(path: str) -> str:
         return urllib.parse.unquote(path)
 
 
+def split_target(target: str) -> tuple[str, str, str]:
+    """Return a request target's path, still encoded, its query and its fragment; each may be ''.
+
+    Of an absolute-form target (RFC 9112 3.2.2) scheme and host are dropped.
+    """
+    target, _, fragment = target.partition("#")
+    path, _, query = target.partition("?")
+    if path[:8].lower().startswith(("http://", "https://")):
+        path = "/" + path.split("://", 1)[1].partition("/")[2]
+    return path, query, fragment
+
+
 def resolve(directory: str, path: str, os_path: ModuleType) -> str:
     """Return the file name for a request path below ``directory``; ``os_path`` is os.path."""
-    if not path.startswith("/") and path[:8].lower().startswith(("http://", "https://")):
-        path = "/" + path.split("://", 1)[1].partition("/")[2]
-    path = unquote_path(path.partition("?")[0].partition("#")[0])
+    path = unquote_path(split_target(path)[0])
     parts = [part for part in posixpath.normpath(path).split("/") if part not in ("", os.curdir, os.pardir)]
     # What the platform takes for a path of its own (C:, a\\b) is no component.
     name = os_path.join(directory, *(part for part in parts if not os_path.dirname(part)))
@@ -141,9 +154,9 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
 
     def __send_directory(self, path: str) -> Any:
         """A redirect to the name with a slash, an index page, or a listing."""
-        parts = urllib.parse.urlsplit(self.path)
-        if not parts.path.endswith(("/", "%2f", "%2F")):
-            self.__redirect(parts)
+        target, query, fragment = split_target(self.path)
+        if target and not target.endswith(("/", "%2f", "%2F")):
+            self.__redirect(target, query, fragment)
             return None
         for page in self.index_pages:
             index = os.path.join(path, page)
@@ -151,14 +164,14 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
                 return self.__send_file(index, io.FileIO(index))
         return self.list_directory(path)
 
-    def __redirect(self, parts: urllib.parse.SplitResult) -> None:
+    def __redirect(self, path: str, query: str, fragment: str) -> None:
         """To the same path with a slash at its end.
 
         Only a path is given, which begins with one slash: browsers take // and /\\ for a host.
         """
-        path = "/" + parts.path.replace("\\", "%5C").lstrip("/") + "/"
+        path = "/" + path.replace("\\", "%5C").lstrip("/") + "/"
         self.send_response(HTTPStatus.MOVED_PERMANENTLY)
-        self.send_header("Location", urllib.parse.urlunsplit(("", "", path, parts.query, parts.fragment)))
+        self.send_header("Location", urllib.parse.urlunsplit(("", "", path, query, fragment)))
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -225,8 +238,8 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
 
     def __listing_page(self, entries: Iterable[os.DirEntry[str]], encoding: str) -> str:
         """http.server's page, line by line: programs parse it."""
-        path = self.path.partition("#")[0].partition("?")[0]
-        title = f"Directory listing for {html.escape(unquote_path(path), quote=False)}"
+        path = LONE_SURROGATE.sub("\ufffd", unquote_path(split_target(self.path)[0] or "/"))
+        title = f"Directory listing for {html.escape(path, quote=False)}"
         return "\n".join(
             [
                 "<!DOCTYPE HTML>",

@@ -42,6 +42,8 @@ from .makers import get, handler_for
         ("http://evil.test/dir", "/dir/"),
         ("http://evil.test//dir", "/dir/"),
         ("http://evil.test/\\x/..%2fdir", "/%5Cx/..%2fdir/"),
+        ("http://[/dir", "/dir/"),
+        ("HTTP://evil.test/dir?a#b", "/dir/?a#b"),
         ("/dir?//evil.test", "/dir/?//evil.test"),
         ("/dir;x/../dir", "/dir;x/../dir/"),
     ],
@@ -64,6 +66,16 @@ def test_directories(target: str, files: Any, client: Any, tree: Path) -> None:
     reply = client(files()).ask(get(target))
     assert reply.status == 200
     assert b"file.txt" in reply.body
+
+
+PATHLESS = ["http://127.0.0.1", "http://h?a/b", "http://h#a/b", "https://[", "?q", "?q/"]
+
+
+@pytest.mark.parametrize("target", PATHLESS)
+def test_no_path_is_the_folder(target: str, files: Any, client: Any, tree: Path) -> None:
+    reply = client(files()).ask(get(target))
+    assert reply.status == 200
+    assert reply.body.count(b"Directory listing for /<") == 2
 
 
 def test_index_pages(files: Any, client: Any, tree: Path) -> None:
@@ -181,6 +193,17 @@ def test_the_title_is_escaped(files: Any, client: Any, folder: Path) -> None:
     (folder / "<b>&amp;").mkdir()
     page = client(files()).ask(get("/%3Cb%3E%26amp%3B/")).body
     assert page.count(b"Directory listing for /&lt;b&gt;&amp;amp;/<") == 2
+
+
+def test_a_title_that_no_encoding_has(files: Any, client: Any) -> None:
+    """Half a surrogate pair, as somebody may write it; octets of a file's name stay as they are."""
+    page = client(files()).ask(get("/%ED%A0%80%ED%B3%BFx/../")).body
+    assert page.count(b"Directory listing for /\xef\xbf\xbd\xffx/../<") == 2
+
+
+@pytest.mark.parametrize("target", ["http://host/dir/", "HTTPS://host/dir/?q"])
+def test_the_title_has_no_host(target: str, files: Any, client: Any, tree: Path) -> None:
+    assert client(files()).ask(get(target)).body.count(b"Directory listing for /dir/<") == 2
 
 
 @pytest.mark.parametrize("target", ["/?<script>", "/?x=%bb", "/#y", "/?a#b"])

@@ -78,6 +78,10 @@ NAMES = [
     ("http://host/../../etc", "/root/etc"),
     ("http://host//etc", "/root/etc"),
     ("/http://host/a", "/root/http:/host/a"),
+    ("http://[/a", "/root/a"),
+    ("http://host?a/b", "/root/"),
+    ("http://host#a/b", "/root/"),
+    ("?http://host/a", "/root"),
 ]
 
 

@@ -184,6 +184,7 @@ DIRECTORIES = [
          Instead(get("/list/"))),
     Case("a directory with an encoded slash", "files11", get("/list%2F"), "GET", "encoded-slash",
          Instead(get("/list/"))),
+    Case("an empty query", "files11", get("/list?")),
     Case("two slashes before a directory", "files11", get("//list")),
     Case("another host in a redirect", "files11", get("//evil.test/..%2flist")),
     Case("another host behind a backslash", "files11", get("/\\evil.test/..%2flist"), "GET", "location",
@@ -192,6 +193,13 @@ DIRECTORIES = [
          Instead(get("/list?a"))),
     Case("a redirect without a slash in front", "files11", get("list"), "GET", "location",
          Instead(get("/list"))),
+    Case("a query alone", "files11", get("?q"), "GET", "location", Instead(get("/"))),
+    Case("an absolute-form target without a path", "files11", get("http://any.host?q"), "GET",
+         "absolute-form", Instead(get("/"))),
+    Case("an absolute-form target with half an address", "files11", get("http://[/list"), "GET",
+         "absolute-form", Instead(get("/list"))),
+    Case("an absolute-form listing", "files11", get("http://any.host/list/"), "GET", "absolute-form",
+         Instead(get("/list/"))),
 ]
 
 VALIDATORS = [

@@ -196,7 +196,8 @@ DIFFERENCES: Final = {
         title="Location is one slash and a path of this server",
         http_server="redirects /\\host/..%2fdir to /\\host/..%2fdir/, which browsers take for another host, "
         "and repeats the host of an absolute-form target",
-        fastserve="sends the path alone, begun with one slash, a backslash as %5C",
+        fastserve="sends the path alone, begun with one slash, a backslash as %5C; a target that is nothing "
+        "but a query names the folder itself, which needs no redirect",
         reason="open redirect (CVE-2021-28861 and what its fix left open); a path keeps whatever host and "
         "scheme the client used (RFC 9110 10.2.2)",
         tests=(
@@ -215,7 +216,8 @@ DIFFERENCES: Final = {
     "absolute-form": Difference(
         title="Absolute-form targets name files",
         http_server="looks for a directory called http:",
-        fastserve="drops scheme and host; self.path keeps the target as it came",
+        fastserve="drops scheme and host, also in a listing's title, and takes no path for /; self.path "
+        "keeps the target as it came",
         reason="RFC 9112 3.2.2: a server must accept absolute-form",
     ),
     "nul-in-path": Difference(

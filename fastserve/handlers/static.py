@@ -6,6 +6,7 @@ A file leaves by sendfile, and never as more or fewer bytes than its head declar
 Knows BaseHTTPRequestHandler and the writer's send_file(). fastserve.server re-exports it.
 """
 
+import contextlib
 import datetime
 import email.utils
 import functools
@@ -30,9 +31,13 @@ from fastserve.handlers.base import BaseHTTPRequestHandler
 # 3.13 took file names away from guess_type().
 GUESS_FILE_TYPE: Final = getattr(mimetypes, "guess_file_type", mimetypes.guess_type)
 
-# A FIFO without a writer must not hold the server.
+# A FIFO without a writer must not hold the server, nor a terminal become its own.
 OPEN_FLAGS: Final = (
-    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
 )
 
 # What no octet of a file name was decoded to; a page cannot have it.
@@ -73,6 +78,21 @@ def resolve(directory: str, path: str, os_path: ModuleType) -> str:
 
 
 resolve_known = functools.lru_cache(KEPT_PATHS)(resolve)
+
+
+def open_file(path: str) -> io.FileIO:
+    """Open a file for reading, under its name. Raises OSError (of a directory IsADirectoryError), ValueError.
+
+    FileIO's own opener would cost a system call more for each file.
+    """
+    fd = os.open(path, OPEN_FLAGS)
+    try:
+        file = io.FileIO(fd)
+    except BaseException:
+        os.close(fd)
+        raise
+    file.name = path
+    return file
 
 
 @functools.lru_cache(KEPT_PATHS)
@@ -142,15 +162,13 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         """
         path = self.translate_path(self.path)
         try:
-            fd = os.open(path, OPEN_FLAGS)
+            file = open_file(path)
+        except IsADirectoryError:
+            return self.__send_directory(path)
         except (OSError, ValueError):  # ValueError: a NUL in the name
             # A directory that may be searched but not read can still have an index page.
             return self.__send_directory(path) if os.path.isdir(path) else self.__send_file(path, None)
-        mode = os.fstat(fd).st_mode
-        if stat.S_ISREG(mode) and not path.endswith("/"):
-            return self.__send_file(path, io.FileIO(fd))
-        os.close(fd)
-        return self.__send_directory(path) if stat.S_ISDIR(mode) else self.__send_file(path, None)
+        return self.__send_file(path, file)
 
     def __send_directory(self, path: str) -> Any:
         """A redirect to the name with a slash, an index page, or a listing."""
@@ -161,7 +179,10 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         for page in self.index_pages:
             index = os.path.join(path, page)
             if os.path.isfile(index):
-                return self.__send_file(index, io.FileIO(index))
+                file = None
+                with contextlib.suppress(OSError):  # not ours to read, or gone since
+                    file = open_file(index)
+                return self.__send_file(index, file)
         return self.list_directory(path)
 
     def __redirect(self, path: str, query: str, fragment: str) -> None:
@@ -177,27 +198,32 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
 
     def __send_file(self, path: str, file: io.FileIO | None) -> io.FileIO | None:
         """Send the head for an open file, or 404 for none. The file is closed where no body follows."""
-        content_type = self.guess_type(path)
-        if file is None:
-            self.send_error(HTTPStatus.NOT_FOUND, "File not found")
-            return None
+        follows = False
         try:
-            status = os.fstat(file.fileno())
-            if self.__is_unmodified(status.st_mtime):
-                self.send_response(HTTPStatus.NOT_MODIFIED)
-                self.end_headers()
+            follows = self.__send_file_head(path, file)
+        finally:
+            if file is not None and not follows:
                 file.close()
-                return None
-            self.send_response(HTTPStatus.OK)
-            self.send_header("Content-type", content_type)
-            self.send_header("Content-Length", str(status.st_size))
-            self.send_header("Last-Modified", self.date_time_string(status.st_mtime))
-            self.__send_extra_headers({"server", "date", "content-type", "content-length", "last-modified"})
+        return file if follows else None
+
+    def __send_file_head(self, path: str, file: io.FileIO | None) -> bool:
+        """Send the head, or 404; return whether a body follows."""
+        content_type = self.guess_type(path)
+        status = None if file is None else os.fstat(file.fileno())
+        if status is None or not stat.S_ISREG(status.st_mode) or path.endswith("/"):
+            self.send_error(HTTPStatus.NOT_FOUND, "File not found")
+            return False
+        if self.__is_unmodified(status.st_mtime):
+            self.send_response(HTTPStatus.NOT_MODIFIED)
             self.end_headers()
-        except BaseException:
-            file.close()
-            raise
-        return file
+            return False
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-type", content_type)
+        self.send_header("Content-Length", str(status.st_size))
+        self.send_header("Last-Modified", self.date_time_string(status.st_mtime))
+        self.__send_extra_headers({"server", "date", "content-type", "content-length", "last-modified"})
+        self.end_headers()
+        return True
 
     def __is_unmodified(self, mtime: float) -> bool:
         """Whether If-Modified-Since spares us the file (RFC 9110 13.1.3)."""

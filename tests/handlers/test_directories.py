@@ -107,6 +107,22 @@ def test_an_index_page_that_is_a_directory(files: Any, client: Any, tree: Path) 
     assert b'href="index.html/"' in client(files()).ask(get("/dir/")).body
 
 
+@pytest.mark.parametrize("error", [PermissionError, FileNotFoundError])
+def test_an_index_page_that_cannot_be_opened(error: Any, files: Any, client: Any, tree: Path) -> None:
+    """No permission to read it, or it has gone since it was found: no listing of what lies beside it."""
+    (tree / "dir" / "index.html").write_text("index")
+    open_file = os.open
+
+    def refuse(path: Any, *args: Any, **kwargs: Any) -> int:
+        if str(path).endswith("index.html"):
+            raise error(path)
+        return open_file(path, *args, **kwargs)
+
+    with mock.patch("os.open", refuse):
+        reply = client(files()).ask(get("/dir/"))
+    assert (reply.status, reply.line) == (404, "HTTP/1.1 404 File not found")
+
+
 def test_a_directory_that_cannot_be_read(files: Any, client: Any, tree: Path) -> None:
     refusing = mock.Mock(side_effect=PermissionError)
     with mock.patch.multiple("os", scandir=refusing, listdir=refusing):

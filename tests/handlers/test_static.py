@@ -18,7 +18,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from helpers import PATIENCE, ask, connect, running
+from helpers import PATIENCE, ask, connect, descriptors, running
 
 import fastserve
 from fastserve import limits
@@ -244,6 +244,39 @@ def test_many_downloads_at_once(server_class: Any, files: Any, client: Any, fold
         peer.send(get("/file.bin"))
     for peer in peers:
         assert peer.reply().body == content
+
+
+def test_the_file_has_its_name(files: Any, client: Any, folder: Path) -> None:
+    """As http.server's has, which is what do_GET and copyfile overrides look at."""
+    (folder / "a.txt").write_text("a")
+    (folder / "dir").mkdir()
+    (folder / "dir" / "index.html").write_text("index")
+    names: list[Any] = []
+
+    def copyfile(self: Any, source: Any, outputfile: Any) -> None:
+        names.append(source.name)
+        Files.copyfile(self, source, outputfile)
+
+    peer = client(files(copyfile=copyfile))
+    assert peer.ask(get("/a.txt")).body == b"a"
+    assert peer.ask(get("/dir/")).body == b"index"
+    assert names == [str(folder / "a.txt"), str(folder / "dir" / "index.html")]
+
+
+def test_a_file_is_not_left_open_by_an_override_that_fails(
+    files: Any, client: Any, folder: Path, capsys: Any
+) -> None:
+    (folder / "a.txt").write_text("a")
+
+    def guess_type(self: Any, path: str) -> str:
+        raise KeyError(path)
+
+    before = descriptors()
+    peer = client(files(guess_type=guess_type))
+    peer.send(get("/a.txt"))
+    assert peer.is_closed()
+    assert not [each for each in descriptors() - before if "a.txt" in each]
+    assert "KeyError" in capsys.readouterr().err
 
 
 def test_no_permission_is_not_found(files: Any, client: Any, folder: Path) -> None:

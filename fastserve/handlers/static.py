@@ -95,6 +95,25 @@ def open_file(path: str) -> io.FileIO:
     return file
 
 
+def rest_of_file(source: Any, declared: int) -> tuple[int, int, int] | None:
+    """Return descriptor, offset and length of what is left of a regular file, None of anything else.
+
+    ``declared`` is the length that the head told, -1 for none. Without one there is no range of a file
+    whose length the system does not know, such as those of /proc: it is read to its end.
+    """
+    try:
+        # With another stream inside it a reader's octets need not be those of the descriptor.
+        if type(getattr(source, "raw", source)) is not io.FileIO:
+            return None
+        fd, offset = source.fileno(), source.tell()
+        status = os.fstat(fd)
+    except (OSError, ValueError):  # no descriptor, a pipe, a closed file
+        return None
+    if not stat.S_ISREG(status.st_mode) or (declared < 0 and not status.st_size):
+        return None
+    return fd, offset, status.st_size - offset if declared < 0 else declared
+
+
 @functools.lru_cache(KEPT_PATHS)
 def split_extension(name: str) -> str:
     """Return the extension of a file name, with its dot, or ''."""
@@ -321,17 +340,12 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
     def copyfile(self, source: Any, outputfile: Any) -> None:
         """Copy ``source``, which has read(), to ``outputfile``, which has write().
 
-        A regular file goes to our own stream by sendfile, after this method has returned.
+        A regular file goes to our own stream by sendfile, which may happen after this method has returned:
+        as much as the head declared, else as much as there is now.
         """
         if type(outputfile) is ResponseWriter and type(source) in (io.BufferedReader, io.FileIO):
-            self.__send_range(source, outputfile)
-        else:
-            shutil.copyfileobj(source, outputfile)
-
-    def __send_range(self, source: io.BufferedReader | io.FileIO, wfile: ResponseWriter) -> None:
-        """From where ``source`` stands, as much as the head declared, else as much as there is now."""
-        offset = source.tell()
-        declared = wfile.unwritten
-        size = os.fstat(source.fileno()).st_size - offset if declared < 0 else declared
-        wfile.send_file(source.fileno(), offset, size)
-
+            rest = rest_of_file(source, outputfile.unwritten)
+            if rest:
+                outputfile.send_file(*rest)
+                return
+        shutil.copyfileobj(source, outputfile)

@@ -6,8 +6,6 @@ Directories and listings are test_directories.py's.
 import contextlib
 import email.utils
 import functools
-import gzip
-import io
 import os
 import select
 import socket
@@ -434,34 +432,6 @@ def test_copyfile_may_be_overridden(host: Any, files: Any, client: Any, folder: 
         outputfile.write(source.read().upper())
 
     assert client(files(host, copyfile=copyfile)).ask(get("/file")).body == b"ABC"
-
-
-def test_copyfile_between_any_two_files() -> None:
-    target = io.BytesIO()
-    handler_for("/").copyfile(io.BytesIO(b"x" * 200_000), target)
-    assert target.getvalue() == b"x" * 200_000
-
-
-def test_copyfile_from_a_file_to_a_foreign_stream(folder: Path) -> None:
-    (folder / "file").write_bytes(b"abc")
-    target = io.BytesIO()
-    with (folder / "file").open("rb") as source:
-        handler_for("/").copyfile(source, target)
-    assert target.getvalue() == b"abc"
-
-
-def test_copyfile_of_a_compressed_file_object(host: Any, files: Any, client: Any, folder: Path) -> None:
-    """It has a fileno(), and its octets are not those of the file."""
-    with gzip.open(folder / "a.gz", "wb") as file:
-        file.write(b"plain text")
-
-    def send_head(self: Any) -> Any:
-        self.send_response(200)
-        self.send_header("Content-Length", "10")
-        self.end_headers()
-        return gzip.open(folder / "a.gz")
-
-    assert client(files(host, send_head=send_head)).ask(get("/")).body == b"plain text"
 
 
 def test_head_sends_no_body_and_closes_the_file(host: Any, files: Any, client: Any, folder: Path) -> None:

@@ -235,7 +235,9 @@ DIFFERENCES: Final = {
     "file-changes": Difference(
         title="A file that grows or shrinks while it is sent never breaks framing",
         http_server="sends to the end of the file, whatever Content-Length it declared",
-        fastserve="sends what it declared; where the file has become shorter, it closes the connection",
+        fastserve="sends what it declared; where the file has become shorter, it closes the connection. On a "
+        "loop a large range leaves after copyfile() has returned, from the file as it is then: who writes it "
+        "anew should write another file and rename it",
         reason="the octets past the declared length would be read as the next response",
     ),
     "date-zones": Difference(

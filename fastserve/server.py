@@ -51,14 +51,11 @@ class HTTPServer(socketserver.TCPServer):
 
     server_port: int
     __server_name: str | None = None
+    # Nothing is made in an __init__, which a subclass may leave out: it has a socket of its own, say.
+    __lock = threading.Lock()  # of all servers, and held for moments
     __loop: Loop | None = None
+    __stopped: threading.Event
     __stops = False  # shutdown() was called before serve_forever() had begun
-
-    def __init__(self, server_address: Any, RequestHandlerClass: Any, bind_and_activate: bool = True) -> None:
-        self.__lock = threading.Lock()
-        self.__stopped = threading.Event()
-        self.__stopped.set()
-        super().__init__(server_address, RequestHandlerClass, bind_and_activate)
 
     def server_bind(self) -> None:
         """Bind the socket and keep its port as ``server_port``."""
@@ -88,12 +85,12 @@ class HTTPServer(socketserver.TCPServer):
             if stops:
                 return
             loop = self.__loop = Loop(self)
-            self.__stopped.clear()
+            stopped = self.__stopped = threading.Event()
         try:
             loop.run(poll_interval)
         finally:
             self.__loop = None
-            self.__stopped.set()
+            stopped.set()
 
     def shutdown(self) -> None:
         """Stop serve_forever() and wait until it has returned.
@@ -105,10 +102,12 @@ class HTTPServer(socketserver.TCPServer):
         with self.__lock:
             loop = self.__loop
             self.__stops = loop is None
-        if loop is not None:
-            loop.stop()
-            if not loop.is_mine():
-                self.__stopped.wait()
+            if loop is None:
+                return
+            stopped = self.__stopped
+        loop.stop()
+        if not loop.is_mine():
+            stopped.wait()
 
 
 class ThreadingHTTPServer(socketserver.ThreadingMixIn, HTTPServer):

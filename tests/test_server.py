@@ -167,6 +167,40 @@ def test_a_constructor_that_fails_leaves_nothing_open() -> None:
         Broken(LOCAL, Handler)
 
 
+def with_tcp_server_s_init(base: Any) -> Any:
+    def __init__(self: Any, address: Any, handler: Any) -> None:
+        socketserver.TCPServer.__init__(self, address, handler)
+
+    return type("Server", (base,), {"__init__": __init__})
+
+
+def with_a_socket_of_its_own(base: Any) -> Any:
+    """As a supervisor hands one down."""
+
+    def __init__(self: Any, address: Any, handler: Any) -> None:
+        sock = socket.create_server(address)
+        socketserver.BaseServer.__init__(self, sock.getsockname(), handler)
+        self.socket = sock
+
+    return type("Server", (base,), {"__init__": __init__})
+
+
+@BOTH
+@pytest.mark.parametrize("make", [with_tcp_server_s_init, with_a_socket_of_its_own])
+def test_a_subclass_that_leaves_out_our_init(make: Any, base: Any) -> None:
+    with make(base)(LOCAL, Handler) as server:
+        runner = Running(server)
+        try:
+            assert body_of(server) == b"/path"
+        finally:
+            runner.stop()
+        server.shutdown()
+
+
+def test_help_shows_the_constructor_s_parameters() -> None:
+    assert inspect.signature(HTTPServer) == inspect.signature(http.server.HTTPServer)
+
+
 def test_explicit_calls_of_the_class_s_methods(serve: Any) -> None:
     """As wsgiref and pydoc do."""
     seen: list[Any] = []

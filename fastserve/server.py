@@ -11,7 +11,7 @@ import socketserver
 import threading
 from collections.abc import Iterable
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fastserve import limits
 from fastserve.handlers.base import (
@@ -36,6 +36,9 @@ __all__ = [
     "ThreadingHTTPSServer",
     "ThreadingHTTPServer",
 ]
+
+
+POLL_INTERVAL: Final = 0.5
 
 
 class HTTPServer(socketserver.TCPServer):
@@ -78,8 +81,11 @@ class HTTPServer(socketserver.TCPServer):
     def server_name(self, name: str) -> None:
         self.__server_name = name
 
-    def serve_forever(self, poll_interval: float = 0.5) -> None:
-        """Serve until shutdown(). ``poll_interval`` is how often, in seconds, service_actions() is called."""
+    def serve_forever(self, poll_interval: float | None = POLL_INTERVAL) -> None:
+        """Serve until shutdown(). ``poll_interval`` is how often, in seconds, service_actions() is called.
+
+        None, which http.server takes for never, is the default.
+        """
         with self.__lock:
             stops, self.__stops = self.__stops, False
             if stops:
@@ -87,7 +93,7 @@ class HTTPServer(socketserver.TCPServer):
             loop = self.__loop = Loop(self)
             stopped = self.__stopped = threading.Event()
         try:
-            loop.run(poll_interval)
+            loop.run(POLL_INTERVAL if poll_interval is None else poll_interval)
         finally:
             self.__loop = None
             stopped.set()

@@ -176,13 +176,13 @@ def request(
 class Running:
     """A server whose serve_forever() runs in a thread until stop()."""
 
-    def __init__(self, server: socketserver.BaseServer, poll_interval: float = 0.02) -> None:
+    def __init__(self, server: socketserver.BaseServer, poll_interval: float | None = 0.02) -> None:
         self.server = server
         self.error: BaseException | None = None
         self.thread = threading.Thread(target=self._serve, args=(poll_interval,), daemon=True)
         self.thread.start()
 
-    def _serve(self, poll_interval: float) -> None:
+    def _serve(self, poll_interval: Any) -> None:
         try:
             self.server.serve_forever(poll_interval)
         except BaseException as error:

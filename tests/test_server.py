@@ -303,6 +303,24 @@ def test_serve_forever_twice(base: Any) -> None:
 
 
 @BOTH
+def test_no_poll_interval(base: Any) -> None:
+    """http.server waits without one; here service_actions() is called all the same."""
+    turned = threading.Event()
+
+    class Server(base):
+        def service_actions(self) -> None:
+            turned.set()
+
+    with Server(LOCAL, Handler) as server:
+        runner = Running(server, poll_interval=None)
+        try:
+            assert body_of(server) == b"/path"
+            assert turned.wait(PATIENCE)
+        finally:
+            runner.stop()
+
+
+@BOTH
 def test_shutdown_before_serving_returns(base: Any) -> None:
     with base(LOCAL, Handler) as server:
         done = threading.Thread(target=server.shutdown, daemon=True)

@@ -125,7 +125,7 @@ cdef class ChunkDecoder:
             return False
         if more:
             self.phase = EXTENSION
-        return not more or peek(c) == c';' or peek(c) == c'\r'
+        return not more or peek(c) == c';' or (peek(c) == c'\r' and self.line == self.digits)
 
     cdef int _extension(self, Cursor *c) noexcept:
         """Whatever a field value may hold, up to the CR."""

@@ -1,5 +1,6 @@
 # A connected socket and its two buffers, as _reader, _writer and _conn see them.
 
+from cpython.pythread cimport PyThread_type_lock
 from libc.stdint cimport int64_t, uint8_t
 
 
@@ -33,10 +34,15 @@ cdef class Channel:
     cdef Py_ssize_t start
     cdef Py_ssize_t stop
     cdef Py_ssize_t room
-    # To be sent.
+    cdef bint receiving         # into the buffer, without the GIL
+    # To be sent: under the lock.
+    cdef PyThread_type_lock mutex
+    cdef unsigned long holder   # the thread that has it, 0 for none
     cdef object queue           # a deque of Piece
     cdef int64_t queued         # octets of all pieces that lie in memory
 
+    cdef bint lock(self) except False
+    cdef void unlock(self) noexcept
     cdef bint stream_closed(self) except False
     cdef bint let_go(self) except False
     cdef Py_ssize_t receive(self) except? -3
@@ -45,6 +51,7 @@ cdef class Channel:
                    object owner) except False
     cdef bint send_file(self, int file, int64_t offset, int64_t count) except False
     cdef int flush(self) except? -3
+    cdef int _flush(self) except? -3
     cdef bint wait(self, bint readable, bint writable, double deadline) except False
     cdef double patience(self, double usual) except? -1
     cdef void fail(self) noexcept

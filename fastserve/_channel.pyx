@@ -4,13 +4,20 @@ Nothing here waits but wait(): receive() and flush() do what the socket takes at
 serves the loop, which waits in its selector, and a thread of its own, which waits in poll(). Plain
 sockets are used by descriptor, whatever their mode; a TLS socket through its own methods.
 
-It knows no HTTP. _reader, _writer and _conn call it, from the one thread that owns the connection.
+One thread reads. Several may write: whoever touches what is to be sent, or the TLS socket, holds the
+channel's lock, and never while it waits.
+
+It knows no HTTP. _reader, _writer and _conn call it.
 """
 
 cimport cython
 from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.pythread cimport (
+    NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock,
+    PyThread_get_thread_ident, PyThread_release_lock,
+)
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
@@ -108,12 +115,17 @@ cdef class Channel:
         self.secure = isinstance(sock, SSLSocket)
         self.data = NULL
         self.start = self.stop = self.room = 0
+        self.mutex = PyThread_allocate_lock()
+        if self.mutex == NULL:
+            raise MemoryError
         # As socket.makefile() does: else the number could be another socket's while we still use it.
         sock._io_refs += 1
         self.streams = 2
 
     def __dealloc__(self):
         self._release()
+        if self.mutex != NULL:
+            PyThread_free_lock(self.mutex)
         if self.streams and self.sock is not None:
             # Nobody closed them, as a handler's finish() does: go as a file object of makefile() would.
             self.sock._decref_socketios()
@@ -133,6 +145,20 @@ cdef class Channel:
             self.sock._decref_socketios()
         return True
 
+    cdef bint lock(self) except False:
+        """Keep other threads away from what is to be sent. A signal handler cannot wait for its own thread."""
+        if not PyThread_acquire_lock(self.mutex, NOWAIT_LOCK):
+            if self.holder == PyThread_get_thread_ident():
+                raise RuntimeError("reentrant call")
+            with nogil:
+                PyThread_acquire_lock(self.mutex, WAIT_LOCK)
+        self.holder = PyThread_get_thread_ident()
+        return True
+
+    cdef void unlock(self) noexcept:
+        self.holder = 0
+        PyThread_release_lock(self.mutex)
+
     # -- Receiving -----------------------------------------------------------------------------
 
     cdef Py_ssize_t receive(self) except? -3:
@@ -140,6 +166,8 @@ cdef class Channel:
         cdef Py_ssize_t count
         if self.ended or self.broken:
             return 0 if self.ended else FAILED
+        if self.receiving:
+            raise RuntimeError("another thread is reading")
         self._make_room()
         if self.secure:
             count = self._receive_secure()
@@ -186,6 +214,8 @@ cdef class Channel:
 
     cdef void _release(self) noexcept:
         global spare
+        if self.receiving:
+            return
         if spare == NULL and self.room == RECEIVE_ROOM:
             spare = self.data
         else:
@@ -195,25 +225,32 @@ cdef class Channel:
 
     cdef Py_ssize_t _receive_secure(self) except? -3:
         """One TLS record, or what was left of the last one."""
-        return self._secure(self.sock.recv_into, PyMemoryView_FromMemory(
-            <char *>self.data + self.stop, self.room - self.stop, PyBUF_WRITE))
+        self.lock()
+        self.receiving = True           # the GIL is given away, the buffer is not
+        try:
+            return self._secure(self.sock.recv_into, PyMemoryView_FromMemory(
+                <char *>self.data + self.stop, self.room - self.stop, PyBUF_WRITE))
+        finally:
+            self.receiving = False
+            self.unlock()
 
     cdef Py_ssize_t _secure(self, object method, object octets) except? -3:
         """Call a TLS socket's method without waiting; its handler sees a blocking socket all the same."""
         cdef object sock = self.sock
         timeout = sock.gettimeout()
-        sock.settimeout(0)
         try:
-            return method(octets)
+            sock.settimeout(0)
+            try:
+                return method(octets)
+            finally:
+                sock.settimeout(timeout)
         except TLS_WAITS as wait:
             self.wants_write = isinstance(wait, TLSWantsWrite)
             return AGAIN
         except TLSEnded:
             return 0 if method == sock.recv_into else FAILED
-        except OSError:
+        except OSError:                 # also of a socket that somebody closed
             return FAILED
-        finally:
-            sock.settimeout(timeout)
 
     # -- Sending -------------------------------------------------------------------------------
 
@@ -221,11 +258,12 @@ cdef class Channel:
                    object owner) except False:
         """Send two spans in one call as far as the socket takes them, and queue the rest.
 
-        `owner` is the bytes object that `body` lies in, or None: then what is left of it is copied.
+        `owner` is the bytes object that `body` lies in, or None: then what is left of it is copied. The
+        caller holds the lock.
         """
         cdef Py_ssize_t count = 0
         if self.queue:
-            self.flush()
+            self._flush()
         if self.broken or size + length == 0:
             return True
         if not self.queue and not self.secure:
@@ -240,7 +278,7 @@ cdef class Channel:
         if count - size < length:
             self.add(body, length, owner, count - size)
         if self.secure:
-            self.flush()
+            self._flush()
         return True
 
     cdef Py_ssize_t _send_now(self, const uint8_t *head, Py_ssize_t size, const uint8_t *body,
@@ -257,7 +295,10 @@ cdef class Channel:
         return count
 
     cdef bint add(self, const uint8_t *at, Py_ssize_t size, object owner, Py_ssize_t skip) except False:
-        """Queue octets behind the first `skip`; few of them are copied behind those that wait already."""
+        """Queue octets behind the first `skip`; few of them are copied behind those that wait already.
+
+        The caller holds the lock.
+        """
         cdef Piece piece = self.queue[len(self.queue) - 1] if self.queue else None
         self.queued += size - skip
         if owner is not None and size > GATHERED:
@@ -274,14 +315,19 @@ cdef class Channel:
         return piece.copy(at + skip, size - skip)
 
     cdef bint send_file(self, int file, int64_t offset, int64_t count) except False:
-        """Queue a range of a regular file. The descriptor is duplicated; the caller keeps its own."""
+        """Queue a range of a regular file, and send what the socket takes of it.
+
+        The descriptor is duplicated; the caller keeps its own, and holds the lock.
+        """
         cdef Piece piece = Piece.__new__(Piece)
         piece.file = dup(file)
         if piece.file < 0:
             raise OSError(errno, "cannot duplicate a file descriptor")
         piece.offset = offset
         piece.left = count
-        return self._append(piece)
+        self._append(piece)
+        self._flush()
+        return True
 
     cdef bint _append(self, Piece piece) except False:
         if self.queue is None:
@@ -294,6 +340,13 @@ cdef class Channel:
 
         One large file gives way after each call that sent some of it, so that the others have their turn.
         """
+        self.lock()
+        try:
+            return self._flush()
+        finally:
+            self.unlock()
+
+    cdef int _flush(self) except? -3:
         cdef Piece piece
         cdef Py_ssize_t count
         cdef bint yielded = False
@@ -306,7 +359,9 @@ cdef class Channel:
                 return AGAIN
             if count == FAILED:
                 self.fail()
-            elif piece.left == 0 and piece.sent == piece.size:
+            if self.broken:             # or because a thread that reads has found it so
+                break
+            if piece.left == 0 and piece.sent == piece.size:
                 self.queue.popleft()
             yielded = piece.file >= 0
         return FAILED if self.broken else 0

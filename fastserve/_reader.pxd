@@ -40,11 +40,13 @@ cdef class RequestReader:
     cdef Rest finish(self) except *
     cdef bint has_body(self, Py_ssize_t size) noexcept
     cdef void _leave_head(self) noexcept
+    cdef bint _check(self) except False
     cdef Py_ssize_t _window(self, const uint8_t **at) except -1
     cdef void _eat(self, Py_ssize_t count) noexcept
     cdef bint _more(self) except -1
     cdef bint _decode(self) except -1
     cdef bint _fill(self, double deadline) except -1
+    cdef bytes _peek_head(self)
     cdef bytes _cut(self, Py_ssize_t count)
     cdef bytes _gather(self, Py_ssize_t count)
     cdef bytes _generic_line(self, Py_ssize_t limit)

@@ -73,7 +73,11 @@ cdef class RequestReader:
         cdef double usual = IDLE_TIMEOUT, patience
         if self.timed_out or self.mode == HEADED:
             return
-        if not self._begin_next():
+        try:
+            if not self._begin_next():
+                self._end()
+                return
+        except ConnectionError:
             self._end()
             return
         patience = self.channel.patience(0)
@@ -95,6 +99,13 @@ cdef class RequestReader:
                 if usual == HEAD_TIMEOUT:
                     self.refuse(REQUEST_TIMEOUT)
                 return
+
+    def await_request(self):
+        """As await_head(), for a handler that reads it with ``readline()``: a timeout is told by that."""
+        try:
+            self.await_head()
+        except TimeoutError:
+            self.timed_out = True
 
     def take_head(self, line):
         """Return the RequestHead whose request line ``readline()`` gave as ``line``, else None.
@@ -220,13 +231,17 @@ cdef class RequestReader:
 
     # -- The octets that may be read: everything below goes through these three ------------------
 
-    cdef Py_ssize_t _window(self, const uint8_t **at) except -1:
-        """How many octets can be read at once, and where they stand."""
-        cdef Py_ssize_t size
+    cdef bint _check(self) except False:
         if self.timed_out:
             raise TimeoutError("timed out")
         if self.closed:
             raise ValueError("I/O operation on closed file.")
+        return True
+
+    cdef Py_ssize_t _window(self, const uint8_t **at) except -1:
+        """How many octets can be read at once, and where they stand."""
+        cdef Py_ssize_t size
+        self._check()
         self._leave_head()
         if self.decoder is not None:
             if self.decoded is None:
@@ -300,20 +315,33 @@ cdef class RequestReader:
 
     def read1(self, size=-1):
         """Return at most ``size`` bytes, waiting only where there are none yet; b'' at the end."""
-        cdef const uint8_t *at
+        cdef const uint8_t *at = NULL
         cdef Py_ssize_t most = -1 if size is None else size
-        cdef Py_ssize_t count = self._window(&at)
-        while count == 0 and most != 0 and self._more():
+        cdef Py_ssize_t count
+        if most == 0:
+            return self._gather(0)
+        count = self._window(&at)
+        while count == 0 and self._more():
             count = self._window(&at)
         return self._cut(count if most < 0 else min(count, most))
 
     def peek(self, size=0):
         """Return bytes that the next read will give, without taking them; b'' at the end."""
-        cdef const uint8_t *at
-        cdef Py_ssize_t count = self._window(&at)
+        cdef const uint8_t *at = NULL
+        cdef Py_ssize_t count
+        self._check()
+        if self.mode == HEADED or self.mode == LINED:
+            return self._peek_head()
+        count = self._window(&at)
         while count == 0 and self._more():
             count = self._window(&at)
         return PyBytes_FromStringAndSize(<const char *>at, count)
+
+    cdef bytes _peek_head(self):
+        """What is left of a head that is here, which stays a head."""
+        cdef Py_ssize_t skip = self.line_start + (self.line_size if self.mode == LINED else 0)
+        return PyBytes_FromStringAndSize(
+            <const char *>self.channel.data + self.channel.start + skip, self.head_size - skip)
 
     def readinto(self, target):
         """Fill a writable buffer; return how many bytes it got, fewer only at the end."""
@@ -327,7 +355,7 @@ cdef class RequestReader:
         """Return bytes up to and with the next LF, at most ``size`` where it is not negative."""
         cdef Py_ssize_t limit = -1 if size is None else size
         cdef Py_ssize_t length
-        if self.mode != HEADED or self.timed_out or self.closed:
+        if self.mode != HEADED or limit == 0 or self.timed_out or self.closed:
             return self._generic_line(limit)
         length = self._line_length()
         self.line_size = length if limit < 0 else min(limit, length)
@@ -409,7 +437,7 @@ cdef class RequestReader:
 
     cdef bytes _cut(self, Py_ssize_t count):
         """The next octets, which are there."""
-        cdef const uint8_t *at
+        cdef const uint8_t *at = NULL
         self._window(&at)
         cdef bytes octets = PyBytes_FromStringAndSize(<const char *>at, count)
         self._eat(count)
@@ -417,10 +445,13 @@ cdef class RequestReader:
 
     cdef bytes _gather(self, Py_ssize_t count):
         """`count` octets, or all that come where it is negative."""
-        cdef const uint8_t *at
-        cdef Py_ssize_t size = self._window(&at)
-        cdef Py_ssize_t missing = count
+        cdef const uint8_t *at = NULL
+        cdef Py_ssize_t size, missing = count
         cdef list parts
+        if count == 0:
+            self._check()
+            return b""
+        size = self._window(&at)
         if 0 <= count <= size:
             return self._cut(count)
         parts = []
@@ -438,7 +469,7 @@ cdef class RequestReader:
 
     cdef bytes _generic_line(self, Py_ssize_t limit):
         """A line of anything. What was searched once is cut off, so that it is not searched again."""
-        cdef const uint8_t *at
+        cdef const uint8_t *at = NULL
         cdef const void *newline
         cdef Py_ssize_t size, missing = limit
         cdef list parts = []

@@ -1,11 +1,11 @@
 """wfile: a response written to one connection.
 
-A head waits for the first octets of its body, everything else leaves at once; what was declared is
-counted against what was written. On a connection of the loop what the socket does not take is queued, up
+A head waits for the first octets of its body, everything else leaves at once; octets past the declared
+length do not leave at all. On a connection of the loop what the socket does not take is queued, up
 to a high water mark; in a thread of its own write() waits for the socket.
 
-Knows heads and bodies, and no handler. _conn makes it; its methods belong to the thread that owns the
-connection at that moment.
+Knows heads and bodies, and no handler. _conn makes it. Any thread may write: each write leaves whole, under
+the channel's lock.
 """
 
 cimport cython
@@ -60,33 +60,29 @@ cdef class ResponseWriter:
         It leaves with the first bytes of the body where the head declares some, else at once.
         """
         cdef bint body = not head.bodiless(method)
-        cdef bytes octets
-        cdef Py_ssize_t length
-        self._check_open()
-        if head.status >= 200:
-            self.left = head.content_length if body else 0
-        if head.status == 101 or method == "CONNECT" and 200 <= head.status < 300:
-            self.channel.tunnel = True
-            self.left = -1
-        if head.pieces is not None:
-            # Somebody edited the lines: what the head declared may be gone.
-            octets = head.take()
-            self._reserve(len(octets))
-            memcpy(self.pending + self.size, PyBytes_AS_STRING(octets), len(octets))
-            self.size += len(octets)
-            self.left = -1
-        else:
-            length = head.length
-            body = body and head.content_length > 0 and head.status >= 200
-            self._reserve(length)
-            # SAFETY: _reserve made room for `length` octets.
-            memcpy(self.pending + self.size, head.data, length)
-            self.size += length
-            head.clear()
-            if body:
+        cdef bint waits = body and head.pieces is None and head.content_length > 0 and head.status >= 200
+        self.channel.lock()
+        try:
+            self._check_open()
+            if head.status >= 200:
+                self.left = head.content_length if body else 0
+            if head.status == 101 or method == "CONNECT" and 200 <= head.status < 300:
+                self.channel.tunnel = True
+                self.left = -1
+            if head.pieces is not None:
+                # Somebody edited the lines: what the head declared may be gone.
+                self.left = -1
+                octets = head.take()
+                self._hold(PyBytes_AS_STRING(octets), len(octets))
+            else:
+                self._hold(head.data, head.length)
+                head.clear()
+            if waits or self.size < self.block:
                 return
-        if self.size >= self.block:
             self._push(NULL, 0, None)
+        finally:
+            self.channel.unlock()
+        self._settle()
 
     def write(self, data):
         """Send bytes-like ``data``; return its length in bytes.
@@ -95,22 +91,29 @@ cdef class ResponseWriter:
         client is gone, TimeoutError when it has stopped reading.
         """
         cdef Py_buffer view
-        self._check_open()
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            self._account(view.len)
-            if view.len <= COPIED_BODY and (self.size or self.block):
-                self._reserve(view.len)
-                # SAFETY: _reserve made room for view.len octets.
-                memcpy(self.pending + self.size, view.buf, view.len)
-                self.size += view.len
-                if self.size >= self.block:
-                    self._push(NULL, 0, None)
-            else:
-                self._push(<const uint8_t *>view.buf, view.len, data if type(data) is bytes else None)
+            self._write(&view, data if type(data) is bytes else None)
+            self._settle()
             return view.len
         finally:
             PyBuffer_Release(&view)
+
+    cdef bint _write(self, Py_buffer *view, bytes owner) except False:
+        cdef Py_ssize_t length
+        self.channel.lock()
+        try:
+            self._check_open()
+            length = <Py_ssize_t>self._account(view.len)
+            if length > COPIED_BODY or not (self.size or self.block):
+                self._push(<const uint8_t *>view.buf, length, owner)
+            else:
+                self._hold(view.buf, length)
+                if self.size >= self.block:
+                    self._push(NULL, 0, None)
+        finally:
+            self.channel.unlock()
+        return True
 
     def writelines(self, lines):
         """Write each of an iterable of bytes-like objects."""
@@ -123,26 +126,33 @@ cdef class ResponseWriter:
         A small range leaves with the head; a large one is queued for sendfile and leaves after the
         handler has returned. If the file is shorter, the connection ends there, never with other bytes.
         """
-        cdef Py_ssize_t got
-        self._check_open()
-        if count <= 0:
-            self.flush()
-            return
-        if count <= MAX_COPIED_FILE:
-            self._reserve(<Py_ssize_t>count)
-            # SAFETY: _reserve made room for `count` octets.
-            got = fs_pread(file, self.pending + self.size, <size_t>count, offset)
-            if got == FAILED:
-                raise OSError("cannot read the file that is being sent")
-            self._account(got)
-            self.size += got
-            self._push(NULL, 0, None)
-            return
-        self._account(count)
-        self._queue_pending()
-        self.channel.send_file(file, offset, count)
-        self.channel.flush()
+        self.channel.lock()
+        try:
+            self._check_open()
+            count = self._account(count)
+            if count > MAX_COPIED_FILE:
+                self._queue_pending()
+                self.channel.send_file(file, offset, count)
+            elif count > 0 and not self._read_file(file, offset, <Py_ssize_t>count):
+                raise OSError(errno.EIO, "cannot read the file that is being sent")
+            else:
+                self._push(NULL, 0, None)
+        finally:
+            self.channel.unlock()
         self._settle()
+
+    cdef bint _read_file(self, int file, int64_t offset, Py_ssize_t count) except -1:
+        """A small range goes behind what waits. Where the file is shorter, the answer stays incomplete."""
+        cdef Py_ssize_t got
+        self._reserve(count)
+        # SAFETY: _reserve made room for `count` octets.
+        got = fs_pread(file, self.pending + self.size, <size_t>count, offset)
+        if got == FAILED:
+            return False
+        self.size += got
+        if got < count and self.left >= 0:
+            self.left += count - got
+        return True
 
     @property
     def unwritten(self):
@@ -153,6 +163,10 @@ cdef class ResponseWriter:
         """Whether the response has exactly the length its head declared, where it declared one."""
         return self.complete()
 
+    def begin_response(self):
+        """A new response is to come: what the last one declared counts no more."""
+        self.left = -1
+
     def is_broken(self):
         """Whether the client is gone."""
         return self.channel.broken
@@ -160,11 +174,19 @@ cdef class ResponseWriter:
     def flush(self):
         """Send what waits: a head without its body, or what was gathered."""
         self._check_open()
-        if self.size or self.channel.queue:
+        if not (self.size or self.channel.queue):
+            return
+        self.channel.lock()
+        try:
             self._push(NULL, 0, None)
+        finally:
+            self.channel.unlock()
+        self._settle()
 
     def fileno(self):
-        """Return the socket's descriptor."""
+        """Return the socket's descriptor. What waits is sent first: the caller may write to it."""
+        if self.size:
+            self.flush()
         return self.channel.fd
 
     def readable(self):
@@ -205,14 +227,19 @@ cdef class ResponseWriter:
     cdef bint complete(self) noexcept:
         return self.left <= 0 and self.left >= -1
 
-    cdef void _account(self, int64_t count) noexcept:
-        """Past the declared length `left` goes below -1 and stays there: the connection is out of step."""
-        if self.left > 0 or self.left < -1:
-            self.left -= count
-            if self.left < 0:
-                self.left = min(self.left, <int64_t>-2)
-        elif self.left == 0 and count:
-            self.left = -2
+    cdef int64_t _account(self, int64_t count) noexcept:
+        """How many of `count` octets may be sent: those past the declared length may not.
+
+        Once some were withheld `left` is -2 and stays there: the answer is not the one that was declared.
+        """
+        cdef int64_t rest = self.left
+        if rest == -1 or count <= 0:
+            return count
+        if count <= rest:
+            self.left = rest - count
+            return count
+        self.left = -2
+        return max(rest, 0)
 
     cdef bint _check_open(self) except False:
         if self.closed:
@@ -233,6 +260,14 @@ cdef class ResponseWriter:
             self.room = room
         return True
 
+    cdef bint _hold(self, const void *octets, Py_ssize_t length) except False:
+        """Put octets behind what waits."""
+        self._reserve(length)
+        # SAFETY: _reserve made room for `length` octets.
+        memcpy(self.pending + self.size, octets, length)
+        self.size += length
+        return True
+
     cdef bint _push(self, const uint8_t *body, Py_ssize_t length, object owner) except False:
         """Everything that waits, and then `body`, to the socket."""
         cdef Py_ssize_t size = self.size
@@ -242,7 +277,7 @@ cdef class ResponseWriter:
             free(self.pending)
             self.pending = NULL
             self.room = 0
-        return self._settle()
+        return True
 
     cdef bint _queue_pending(self) except False:
         """What waits goes in front of a file, to leave in one packet with its first octets."""
@@ -252,11 +287,15 @@ cdef class ResponseWriter:
         return True
 
     cdef bint _settle(self) except False:
-        """Wait until no more is queued than may be."""
+        """Wait until no more is queued than may be. A client that stops reading is given up."""
         cdef Channel channel = self.channel
         while channel.queue and (channel.queued > self.high_water or self.high_water == 0):
             if channel.flush() == AGAIN:
-                channel.wait(False, True, time.monotonic() + channel.patience(PROGRESS_TIMEOUT))
+                try:
+                    channel.wait(False, True, time.monotonic() + channel.patience(PROGRESS_TIMEOUT))
+                except TimeoutError:
+                    channel.fail()
+                    raise
         if channel.broken:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
         return True

@@ -135,6 +135,33 @@ def test_peek_takes_nothing(ends: Ends) -> None:
     assert ends.rfile.peek() == b""
 
 
+def test_looking_at_a_head_leaves_it_a_head(ends: Ends) -> None:
+    ends.give(b"\r\n" + request(target="/a") + request(target="/b"))
+    for target in ("/a", "/b"):
+        head = request(target=target)
+        ends.rfile.await_head()
+        for nothing in (ends.rfile.read(0), ends.rfile.read1(0), ends.rfile.readline(0)):
+            assert nothing == b""
+        assert ends.rfile.readinto(bytearray()) == ends.rfile.readinto1(bytearray()) == 0
+        assert ends.rfile.peek() == head
+        line = ends.rfile.readline(65537)
+        assert ends.rfile.peek() == head[len(line) :]
+        taken = ends.rfile.take_head(line)
+        assert taken is not None
+        assert taken.target == target
+
+
+def test_a_handler_may_read_the_next_line_itself(ends: Ends) -> None:
+    ends.take(request("POST", body=b"body") + request(), end=False)
+    ends.rfile.await_request()
+    assert ends.rfile.readline() == b"GET / HTTP/1.1\r\n"
+    ends.sock.settimeout(0.01)
+    ends.rfile.readlines(1)
+    ends.rfile.await_request()
+    with pytest.raises(TimeoutError):
+        ends.rfile.readline()
+
+
 def test_readinto_kinds_of_buffers(ends: Ends) -> None:
     ends.give(b"abcdefghijklmnop")
     items = array.array("I", [0, 0])

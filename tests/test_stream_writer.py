@@ -8,13 +8,15 @@ import array
 import io
 import itertools
 import mmap
+import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pairs import Ends, Task, receive_exactly, reset, response
+from pairs import Ends, Task, receive_exactly, reset, response, small_buffers
 
 
 @pytest.fixture(params=["unix", "tcp", "records"])
@@ -280,6 +282,32 @@ def test_a_body_where_none_may_be_is_out_of_step(ends: Ends, status: int, method
     assert not ends.wfile.is_complete()
     ends.wfile.write(b"x")
     assert not ends.wfile.is_complete()
+    ends.sock.shutdown(socket.SHUT_WR)
+    assert ends.receive_all() == response(5, status, method).take()
+
+
+@pytest.mark.parametrize("pieces", [
+    [b"abcdef"], [b"abc", b"def"], [b"a", b"b", b"cd", b"ef"], [b"abcd", b"x" * 9999],
+])
+@pytest.mark.parametrize("block", [0, 100])
+def test_octets_past_the_declared_length_do_not_leave(pieces: list[bytes], block: int) -> None:
+    with Ends(block=block) as ends:
+        ends.wfile.send_head(response(4), "GET")
+        for piece in pieces:
+            assert ends.wfile.write(piece) == len(piece)
+        ends.wfile.close()
+        assert not ends.wfile.is_complete()
+        ends.sock.shutdown(socket.SHUT_WR)
+        assert ends.receive_all() == response(4).take() + b"abcd"
+
+
+def test_a_new_response_is_counted_by_its_own_head(ends: Ends) -> None:
+    ends.wfile.send_head(response(1), "GET")
+    ends.wfile.write(b"x")
+    ends.wfile.begin_response()
+    ends.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    assert ends.wfile.is_complete()
+    assert ends.wfile.unwritten == -1
 
 
 def test_without_a_declaration_nothing_is_counted(ends: Ends) -> None:
@@ -295,3 +323,63 @@ def test_each_head_counts_anew(ends: Ends) -> None:
         ends.wfile.send_head(response(length), "GET")
         ends.wfile.write(b"x" * length)
         assert ends.wfile.is_complete()
+
+
+# -- Several threads -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["tcp", "tls"])
+@pytest.mark.parametrize("block", [0, 65536])
+def test_threads_may_write_at_once(kind: str, block: int) -> None:
+    """As a handler of server-sent events does, with a thread for the heartbeat: each write is sent once."""
+    with Ends(kind, block=block) as ends:
+        small_buffers(ends.sock, ends.peer)
+        sizes = [10, 4096, 100000, 1, 20000] * 10
+
+        def write(name: bytes) -> None:
+            for size in sizes:
+                ends.wfile.write(b"<" + name * size + b">")
+
+        def write_all() -> None:
+            for task in [Task(write, bytes([name])) for name in b"abcd"]:
+                task.result()
+            ends.wfile.flush()
+            ends.sock.shutdown(socket.SHUT_WR)
+
+        writing = Task(write_all)
+        pieces = re.findall(b"<(.*?)>|(.)", ends.receive_all())
+        writing.result()
+    assert [other for _, other in pieces if other] == []
+    assert all(len(set(octets)) == 1 for octets, _ in pieces), "one write is inside another"
+    for name in b"abcd":
+        assert [len(octets) for octets, _ in pieces if octets[0] == name] == sizes
+
+
+def test_one_thread_may_read_while_another_writes() -> None:
+    with Ends("tls") as ends:
+        sending = Task(ends.peer.sendall, b"r" * 2000000)
+        reading = Task(ends.rfile.read, 2000000)
+        for _ in range(200):
+            ends.wfile.write(b"w" * 100)
+        assert reading.result() == b"r" * 2000000
+        sending.result()
+        assert ends.sock.gettimeout() is None
+        assert receive_exactly(ends.peer, 20000) == b"w" * 20000
+
+
+def test_a_client_that_stops_reading_is_waited_for_once(ends: Ends) -> None:
+    ends.sock.settimeout(0.05)
+    with pytest.raises(TimeoutError):
+        ends.wfile.writelines([b"x" * 100000] * 1000)
+    assert ends.wfile.is_broken()
+    with pytest.raises(BrokenPipeError):
+        ends.wfile.write(b"x")
+
+
+@pytest.mark.parametrize("length", [None, 2])
+def test_fileno_is_for_those_who_write_themselves(ends: Ends, length: int | None) -> None:
+    """What waits leaves before: subprocess and os.sendfile() write to the descriptor."""
+    ends.wfile.send_head(response(length), "GET")
+    os.write(ends.wfile.fileno(), b"ok")
+    octets = response(length).take() + b"ok"
+    assert receive_exactly(ends.peer, len(octets)) == octets

@@ -115,8 +115,8 @@ DIFFERENCES: Final = {
     ),
     "wrong-length": Difference(
         title="A response with fewer or more bytes than declared ends the connection",
-        http_server="keeps it open, out of step",
-        fastserve="closes it",
+        http_server="sends what it is given and keeps the connection open, out of step",
+        fastserve="sends no more than was declared, and closes the connection",
         reason="what follows would be read as part of the wrong response (RFC 9112 6.3)",
     ),
     "unread-body": Difference(

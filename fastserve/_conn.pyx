@@ -151,7 +151,12 @@ cdef class Connection:
     # -- From the loop -------------------------------------------------------------------------
 
     def ready(self, double now):
-        """The socket is readable or writable, as `interest` asked. Returns an action."""
+        """The socket is readable or writable, as `interest` asked. Returns an action.
+
+        It may have been closed since the selector said so.
+        """
+        if self.state == CLOSED:
+            return DO_WAIT
         return self._told(self._ready(now))
 
     def begin(self, double now):
@@ -168,10 +173,13 @@ cdef class Connection:
             self.channel.fail()
             return DO_END
         self.closing = close or self.closing or not self.writer.complete()
+        self.writer.left = -1
         return self._told(self._send(now))
 
     def expire(self, double now):
         """The deadline has passed. Returns an action."""
+        if self.state == CLOSED:
+            return DO_WAIT
         if self.state == ANSWERING:
             self.deadline = now + PROGRESS_TIMEOUT
             return DO_SETTLE
@@ -268,16 +276,17 @@ cdef class Connection:
 
     cdef int _shake_hands(self, double now) except -1:
         timeout = self.sock.gettimeout()
-        self.sock.settimeout(0)
         try:
-            self.sock.do_handshake()
+            self.sock.settimeout(0)
+            try:
+                self.sock.do_handshake()
+            finally:
+                self.sock.settimeout(timeout)
         except TLS_WAITS as wait:
             self.interest = EVENT_WRITE if isinstance(wait, TLSWantsWrite) else EVENT_READ
             return DO_WAIT
-        except OSError:
+        except OSError:                 # also of a socket that somebody closed
             return DO_END
-        finally:
-            self.sock.settimeout(timeout)
         self._move(WAITING)
         self.interest = EVENT_READ
         self.deadline = now + (self.timeout or IDLE_TIMEOUT)
@@ -344,7 +353,8 @@ cdef class Connection:
         if rest == DRAIN:
             if self.state != DRAINING:
                 self._move(DRAINING)
-            return self._wait(True, now + PROGRESS_TIMEOUT)
+            self._wait(True, now + PROGRESS_TIMEOUT)
+            return self._drain(now) if self.channel.secure else DO_WAIT
         cdef int action = DO_WAIT
         self._move(IDLE)
         if self.channel.stop > self.channel.start:
@@ -357,6 +367,7 @@ cdef class Connection:
         cdef Py_ssize_t count = self.channel.receive()
         cdef int rest = DRAIN
         while count > 0:
+            self.deadline = now + PROGRESS_TIMEOUT
             rest = self.reader.finish()
             if rest != DRAIN or not self.channel.secure:
                 return self._next(now, rest)
@@ -371,7 +382,7 @@ cdef class Connection:
         A close with unread octets resets the connection, and the reset can overtake the answer
         (RFC 9112 9.6).
         """
-        if self.channel.ended or self.reader.is_spent():
+        if self.channel.ended or (self.reader.is_spent() and self._discard() <= 0):
             return DO_END
         if shutdown_fd(self.channel.fd, SHUT_WR) < 0:
             return DO_END
@@ -382,12 +393,17 @@ cdef class Connection:
         return self._linger()
 
     cdef int _linger(self) except -1:
-        cdef uint8_t[4096] scrap
         cdef Py_ssize_t count = 1
         while count > 0 and self.dropped <= MAX_DRAINED_BODY:
-            count = fs_recv(self.channel.fd, scrap, sizeof(scrap))
-            self.dropped += max(count, 0)
+            count = self._discard()
         return DO_WAIT if count == AGAIN else DO_END
+
+    cdef Py_ssize_t _discard(self) noexcept:
+        """Drop some of what the socket holds and nobody will read: how many octets, or as fs_recv()."""
+        cdef uint8_t[4096] scrap
+        cdef Py_ssize_t count = fs_recv(self.channel.fd, scrap, sizeof(scrap))
+        self.dropped += max(count, 0)
+        return count
 
 
 # -- For handlers ----------------------------------------------------------------------------------

@@ -449,14 +449,19 @@ def test_more_than_a_limit_is_not_passed_over(driven: Driven, over: int) -> None
     assert driven.state == ("DRAINING" if over <= 0 else "LINGERING")
 
 
-@pytest.mark.parametrize("fields", [
-    ["Transfer-Encoding: chunked"], ["Expect: 100-continue", "Content-Length: 10"],
-    ["Connection: upgrade", "Upgrade: x"],
+@pytest.mark.parametrize(("read", "fields"), [
+    (0, ["Transfer-Encoding: chunked"]), (0, ["Expect: 100-continue", "Content-Length: 10"]),
+    (1, ["Connection: upgrade", "Upgrade: x"]),
 ])
-def test_a_body_of_unknown_end_is_the_last(driven: Driven, fields: list[str]) -> None:
+def test_a_body_of_unknown_end_is_the_last(driven: Driven, read: int, fields: list[str]) -> None:
     driven.begin(request("POST", "/", *fields) + GET)
-    assert driven.answer(read=0) == WAIT
+    assert driven.answer(read=read) == WAIT
     assert driven.state == "LINGERING"
+
+
+def test_nothing_read_behind_an_upgrade_changes_nothing(driven: Driven) -> None:
+    driven.begin(request("POST", "/", "Connection: upgrade", "Upgrade: x") + GET)
+    assert driven.answer(read=0) == ANSWER
 
 
 def test_a_body_read_after_expect(driven: Driven) -> None:
@@ -467,6 +472,26 @@ def test_a_body_read_after_expect(driven: Driven) -> None:
     assert driven.rfile.read() == b"x" * 9
     driven.wfile.send_head(response(0), "POST")
     assert driven.answered() == ANSWER
+
+
+# -- What comes too late ---------------------------------------------------------------------------
+
+
+def test_a_closed_connection_wants_nothing(driven: Driven) -> None:
+    """Closed by what was done for another one, while the selector had said that this one is ready."""
+    driven.give(GET)
+    driven.conn.closed()
+    assert driven.conn.ready(NOW) == WAIT
+    assert driven.conn.expire(NOW + limits.IDLE_TIMEOUT) == WAIT
+
+
+def test_what_one_answer_declared_does_not_count_for_the_next(driven: Driven) -> None:
+    driven.begin(GET + GET)
+    assert driven.answer(b"ok") == ANSWER
+    next_head(driven.rfile)
+    driven.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nraw")
+    assert driven.answered() == WAIT
+    assert driven.state == "IDLE"
 
 
 # -- Parting ---------------------------------------------------------------------------------------
@@ -486,6 +511,17 @@ def test_an_answer_survives_what_the_client_still_sends(driven: Driven) -> None:
     assert driven.received()
     assert driven.peer.recv(1) == b""
     assert driven.more(b"", end=True) == END
+
+
+def test_what_came_while_the_answer_left_is_dropped_first() -> None:
+    """To close with octets in the socket would reset it, and the answer be lost."""
+    driven = Driven("tcp")
+    driven.begin(GET)
+    driven.give(GET)
+    assert driven.answer(close=True) == WAIT
+    assert driven.state == "LINGERING"
+    assert driven.more(b"", end=True) == END
+    driven.close()
 
 
 def test_a_client_that_sends_without_end_is_left() -> None:

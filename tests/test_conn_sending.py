@@ -33,7 +33,7 @@ from pairs import (
 
 import fastserve
 from fastserve import limits
-from fastserve._conn import ANSWER, END, WAIT, Connection
+from fastserve._conn import ANSWER, END, WAIT, Connection, attach, open_streams
 from fastserve.serving.timers import Timers
 
 GET = request()
@@ -299,6 +299,31 @@ def test_what_is_written_over_tls_leaves_at_once() -> None:
         assert receive_exactly(driven.peer, len(response().take()) + 5).endswith(b"event")
     finally:
         driven.close()
+
+
+def test_a_body_passed_over_in_tls_makes_progress() -> None:
+    driven = Driven("tls")
+    driven.begin(request("POST", "/", "Content-Length: 40000"))
+    assert driven.answer(read=0) == WAIT
+    for n in range(1, 4):
+        assert driven.more(b"x" * 10000, now=NOW + n) == WAIT
+        assert (driven.state, driven.conn.deadline) == ("DRAINING", NOW + n + limits.PROGRESS_TIMEOUT)
+    driven.close()
+
+
+@pytest.mark.parametrize("state", ["HANDSHAKING", "IDLE"])
+def test_a_tls_socket_that_somebody_closed(state: str) -> None:
+    sock, peer = socket.socketpair()
+    with peer, server_context().wrap_socket(sock, server_side=True, do_handshake_on_connect=False) as secure:
+        conn = Connection(secure, ("client", 1), NOW, state == "HANDSHAKING")
+        if state == "IDLE":
+            conn.offer()
+            assert attach(secure, Handler(), *open_streams(secure))
+            conn.withdraw()
+        secure.detach()
+        socket.socket(fileno=conn.fd).close()
+        assert (conn.ready if state == "HANDSHAKING" else conn.begin)(NOW) == END
+        conn.closed()
 
 
 def test_a_tls_socket_is_a_blocking_one_for_its_handler() -> None:

@@ -33,16 +33,25 @@ from fastserve.serving.timers import Timers
 # accept() failed for want of something that a closing connection gives back.
 EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
+# Whether an accepted socket is as non-blocking as its listener, and does not know it (the BSDs, macOS).
+INHERITS_MODE: Final = not sys.platform.startswith("linux")
+
+
+def is_own(method: Any, own: Any) -> bool:
+    """Whether a bound method is ``own``, overridden neither in a class nor on the instance."""
+    return getattr(method, "__func__", None) is own
+
 
 class Loop:
     """Serves the connections of ``server`` (a bound and listening socketserver.TCPServer)."""
 
     def __init__(self, server: socketserver.TCPServer) -> None:
-        kind = type(server)
         self._server = server
         self._listener: socket.socket = server.socket
-        self._gives_away = kind.process_request is not socketserver.BaseServer.process_request
-        self._batch = 1 if kind.get_request is not socketserver.TCPServer.get_request else limits.ACCEPT_BATCH
+        self._gives_away = not is_own(server.process_request, socketserver.BaseServer.process_request)
+        self._batch = (
+            limits.ACCEPT_BATCH if is_own(server.get_request, socketserver.TCPServer.get_request) else 1
+        )
         self._selector = selectors.DefaultSelector()
         self._waker, self._woken = socket.socketpair()
         self._timers = Timers()
@@ -92,13 +101,13 @@ class Loop:
         for key, _ in events:
             target = key.data
             if target.__class__ is Connection:
-                action = target.ready(now)
-                if action:
-                    self._act(target, action)
+                self._attend(target)
             else:
                 target()
         for _ in range(len(self._again)):
-            self._act(self._again.popleft(), ANSWER)
+            conn = self._again.popleft()
+            if conn.handler is not None:  # not closed meanwhile
+                self._act(conn, ANSWER)
         for late in self._timers.due(now):
             self._act(late, late.expire(now))  # type: ignore[arg-type, attr-defined]
         if self._resume and now >= self._resume:
@@ -132,6 +141,8 @@ class Loop:
                     self._pause_accepting(error)
                 return
             self._exhausted = False
+            if INHERITS_MODE:
+                sock.settimeout(sock.gettimeout())
             self._welcome(sock, address)
 
     def _welcome(self, sock: Any, address: Any) -> None:
@@ -150,11 +161,13 @@ class Loop:
     def _patience_of_handlers(self) -> float:
         """The ``timeout`` that handlers will set, in seconds, 0 for none: it holds from the start."""
         kind = self._server.RequestHandlerClass
-        return getattr(getattr(kind, "func", kind), "timeout", None) or 0
+        timeout = getattr(getattr(kind, "func", kind), "timeout", None)
+        # A property or a mock tells no more than its instance will.
+        return timeout if isinstance(timeout, (int, float)) and timeout > 0 else 0
 
     def _pause_accepting(self, error: OSError) -> None:
         """Out of descriptors: the clients wait in the backlog until a connection closes. It is said once."""
-        if not self._exhausted:
+        if not self._exhausted and sys.stderr is not None:
             sys.stderr.write(f"fastserve: accepting pauses: {error.strerror}\n")
         self._exhausted = True
         self._selector.unregister(self._listener)
@@ -166,24 +179,39 @@ class Loop:
 
     # -- One connection --------------------------------------------------------------------------
 
+    def _attend(self, conn: Connection) -> None:
+        """The socket of a connection is ready."""
+        try:
+            action = conn.ready(self._now)
+        except Exception:
+            self._report(conn)
+            action = END
+        if action:
+            self._act(conn, action)
+
     def _act(self, conn: Connection, action: int) -> None:
-        """Do what is to be done until the connection waits."""
+        """Do what is to be done until the connection waits. Whatever goes wrong ends this one alone."""
         requests = limits.PIPELINE_BATCH
-        while action:
-            if action == ANSWER:
-                if not requests:
-                    self._again.append(conn)
+        try:
+            while action:
+                if action == ANSWER:
+                    if not requests:
+                        self._again.append(conn)
+                        return
+                    requests -= 1
+                    action = self._answer(conn)
+                elif action == SETTLE:
+                    self._settle(conn)
                     return
-                requests -= 1
-                action = self._answer(conn)
-            elif action == SETTLE:
-                self._settle(conn)
-                return
-            elif action == OFFER:
-                action = self._offer(conn)
-            else:
-                self._close(conn)
-                return
+                elif action == OFFER:
+                    action = self._offer(conn)
+                else:
+                    self._close(conn)
+                    return
+        except Exception:
+            self._report(conn)
+            self._drop(conn)
+            conn.sock.close()
 
     def _settle(self, conn: Connection) -> None:
         """Tell the selector and the timers what the connection waits for."""
@@ -283,7 +311,7 @@ class Loop:
                 self._close(conn)
             for key, _ in self._selector.select(0.1) if self._connections else ():
                 if key.data.__class__ is Connection:
-                    self._act(key.data, key.data.ready(self._now))
+                    self._attend(key.data)
             self._now = time.monotonic()
 
     def _shut(self) -> None:

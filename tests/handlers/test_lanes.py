@@ -292,6 +292,37 @@ def test_handle_one_request_of_one_s_own(host: Any, serve: Any, client: Any) -> 
     assert peer.is_closed()
 
 
+def test_handle_one_request_in_the_old_way(host: Any, serve: Any, client: Any) -> None:
+    """As the manual describes it: readline(), parse_request(), the method, flush()."""
+
+    class Own(Handler):
+        def handle_one_request(self) -> None:
+            self.raw_requestline = self.rfile.readline(65537)
+            self.close_connection = not self.raw_requestline
+            if self.raw_requestline and self.parse_request():
+                getattr(self, "do_" + str(self.command))()
+                self.wfile.flush()
+
+    peer = client(serve(Own, host))
+    for n in range(3):
+        assert peer.ask(request(target=f"/{n}")).body == b"/%d" % n
+        assert peer.ask(request("POST", body=b"body")).body == b"body"
+    peer.end()
+    assert peer.is_closed()
+
+
+def test_peek_before_the_request(host: Any, serve: Any, client: Any) -> None:
+    class Peeks(Handler):
+        def handle_one_request(self) -> None:
+            self.rfile.peek(1)
+            self.rfile.read(0)
+            super().handle_one_request()
+
+    peer = client(serve(Peeks, host))
+    for n in range(3):
+        assert peer.ask(request(target=f"/{n}")).body == b"/%d" % n
+
+
 def test_parse_request_may_be_wrapped(host: Any, serve: Any, client: Any) -> None:
     class Rewriting(Handler):
         def parse_request(self) -> bool:

@@ -4,6 +4,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import pytest
 from helpers import PATIENCE, Client, request, wait_until
@@ -63,6 +64,72 @@ def test_an_exception_in_a_hook(serve: Serve, server_class: Any, hook: str) -> N
             assert client.is_closed()
     assert wait_until(lambda: server.errors == ["Broken()"] * 3)
     bad.clear()
+    assert answers(server)
+
+
+def test_a_connection_closed_while_it_is_ready(serve: Serve) -> None:
+    """A handler closes sockets of clients whose octets are in the same answer of the selector."""
+    socks: list[socket.socket] = []
+    gate = Gate()
+
+    class Server(HTTPServer):
+        def verify_request(self, request: Any, client_address: Any) -> bool:
+            socks.append(request)
+            return True
+
+    class Handler(Quiet):
+        def do_GET(self) -> None:
+            if self.path == "/kick":
+                gate.wait()
+                for sock in socks:
+                    if sock is not self.connection:
+                        sock.close()
+            super().do_GET()
+
+    server = serve(Handler, Server)
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(Client(server.server_address)) for _ in range(20)]
+        first = stack.enter_context(Client(server.server_address))
+        assert wait_until(lambda: len(socks) == 21)
+        first.send(request(target="/kick"))
+        assert gate.reached.wait(PATIENCE)
+        for other in others:
+            other.send(GET)
+        stack.enter_context(Client(server.server_address))  # takes one of the descriptors
+        gate.open.set()
+        assert first.reply() is not None
+        assert all(answers(server) for _ in range(30))
+
+
+def test_a_failing_end_of_one_connection(serve: Serve) -> None:
+    failed: list[bool] = []
+
+    class Server(HTTPServer):
+        def shutdown_request(self, request: Any) -> None:
+            super().shutdown_request(request)
+            if not failed:
+                failed.append(True)
+                raise Broken
+
+    server = serve(Quiet, Server)
+    with Client(server.server_address) as client:
+        assert client.ask(GET).status == 200
+    assert wait_until(lambda: server.errors == ["Broken()"])
+    assert answers(server)
+
+
+@pytest.mark.parametrize("kind", ["property", "mock", "text", "nan"])
+def test_a_timeout_that_is_no_number_yet(serve: Serve, kind: str) -> None:
+    """The attribute of the class is only looked at; the instance's one counts."""
+    values: dict[str, Any] = {"property": property(lambda self: 5), "nan": float("nan"), "text": "5"}
+    Handler: Any = type("Handler", (Quiet,), {"timeout": values[kind]} if kind in values else {})
+    server = serve(mock.Mock(side_effect=Handler) if kind == "mock" else Handler, HTTPServer)
+    with Client(server.server_address) as client:
+        client.send(GET)
+        client.end()
+        answered = client.rest().startswith(b"HTTP/1.1 200")
+    assert answered == (kind in ("property", "mock")), server.errors
+    server.RequestHandlerClass = Quiet
     assert answers(server)
 
 

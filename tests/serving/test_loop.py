@@ -406,6 +406,21 @@ def test_a_server_with_its_own_pool_gets_an_unread_socket(serve: Serve) -> None:
 
 
 @SERVERS
+@pytest.mark.parametrize("hook", ["process_request", "get_request"])
+def test_a_hook_on_the_instance(serve: Serve, hook: str) -> None:
+    called: list[Any] = []
+
+    class Server(HTTPServer):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            own = getattr(self, hook)
+            setattr(self, hook, lambda *args: [called.append(args), own(*args)][1])
+
+    server = serve(Quiet, Server)
+    assert answers(server)
+    assert len(called) == 1 if hook == "process_request" else called
+
+
 def test_one_handler_for_each_connection(serve: Serve, server_class: Any) -> None:
     class Handler(Quiet):
         count = 0

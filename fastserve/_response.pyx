@@ -49,10 +49,14 @@ cdef class ResponseHead:
         """
         cdef Py_ssize_t start = self.length
         cdef int status = code
-        self._add_text(protocol)
-        self._add_status(status)
-        self._add_text(reason)
-        self._end_line(start)
+        try:
+            self._add_text(protocol)
+            self._add_status(status)
+            self._add_text(reason)
+            self._end_line(start)
+        except BaseException:
+            self.length = start         # no half line stays behind
+            raise
         if self.pieces is not None:
             self.pieces.append(self._cut(start))
         self.status = status
@@ -65,11 +69,15 @@ cdef class ResponseHead:
         Raises ValueError for CR, LF or NUL, UnicodeEncodeError past latin-1.
         """
         cdef Py_ssize_t start = self.length, colon
-        self._add_text(name)
-        colon = self.length
-        self._add(b": ", 2)
-        self._add_text(value)
-        self._end_line(start)
+        try:
+            self._add_text(name)
+            colon = self.length
+            self._add(b": ", 2)
+            self._add_text(value)
+            self._end_line(start)
+        except BaseException:
+            self.length = start
+            raise
         return self._note_line(start, colon)
 
     def end(self, method, version, bint close):
@@ -179,7 +187,7 @@ cdef class ResponseHead:
         return self._add(PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets))
 
     cdef bint _end_line(self, Py_ssize_t start) except False:
-        """End the line that began at `start`, or take it back where it holds an end of its own."""
+        """End the line that began at `start`. Raises ValueError where it holds an end of its own."""
         cdef const uint8_t *at = self.data + start
         cdef const uint8_t *end = self.data + self.length
         while True:
@@ -187,7 +195,6 @@ cdef class ResponseHead:
             if at == end:
                 break
             if at[0] == c'\r' or at[0] == c'\n' or at[0] == 0:
-                self.length = start
                 raise ValueError("a header line must not hold CR, LF or NUL")
             at += 1
         return self._add(b"\r\n", 2)

@@ -405,7 +405,6 @@ def test_a_server_with_its_own_pool_gets_an_unread_socket(serve: Serve) -> None:
     assert server.errors == []
 
 
-@SERVERS
 @pytest.mark.parametrize("hook", ["process_request", "get_request"])
 def test_a_hook_on_the_instance(serve: Serve, hook: str) -> None:
     called: list[Any] = []
@@ -421,6 +420,7 @@ def test_a_hook_on_the_instance(serve: Serve, hook: str) -> None:
     assert len(called) == 1 if hook == "process_request" else called
 
 
+@SERVERS
 def test_one_handler_for_each_connection(serve: Serve, server_class: Any) -> None:
     class Handler(Quiet):
         count = 0

@@ -179,8 +179,17 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
             self.handle_one_request()
 
     def __is_in_step(self) -> bool:
-        """Whether the answer had the length it declared; else nobody can tell where the next begins."""
-        return type(self.wfile) is not ResponseWriter or self.wfile.is_complete()
+        """Wait for the next request, if the answer had the length it declared.
+
+        Else nobody can tell where the next one begins.
+        """
+        if type(self.wfile) is ResponseWriter:
+            if not self.wfile.is_complete():
+                return False
+            self.wfile.begin_response()
+        if type(self.rfile) is RequestReader:
+            self.rfile.await_request()
+        return True
 
     def handle_one_request(self) -> None:
         """Read one request, parse it, and call the method for it."""

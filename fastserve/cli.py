@@ -129,7 +129,8 @@ def _version() -> str:
 def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = _parser()
     options = parser.parse_args(argv)
-    if not options.tls_cert and (options.tls_key or options.tls_password_file):
+    # Not by their truth: an empty path is a variable that is not set, and no wish for plain HTTP.
+    if options.tls_cert is None and (options.tls_key, options.tls_password_file) != (None, None):
         parser.error("--tls-key and --tls-password-file need --tls-cert")
     options.header = [_header(*pair) for pair in options.header or ()]
     options.directory = _directory(options.directory)
@@ -153,7 +154,7 @@ class _KeyPassword:
     """What OpenSSL calls for the password of a private key; it calls only if the key has one."""
 
     def __init__(self, path: str | None) -> None:
-        self.given = _password(path) if path else None
+        self.given = None if path is None else _password(path)
         self.asked = False
 
     def __call__(self) -> str:
@@ -195,16 +196,17 @@ def _handler(options: argparse.Namespace) -> Callable[..., SimpleHTTPRequestHand
 
 def _server(options: argparse.Namespace) -> socketserver.TCPServer:
     family, address = _address(options.bind, options.port)
-    bases: tuple[type, ...] = (_DualStack, HTTPSServer if options.tls_cert else HTTPServer)
+    secure = options.tls_cert is not None
+    bases: tuple[type, ...] = (_DualStack, HTTPSServer if secure else HTTPServer)
     server_class: Callable[..., socketserver.TCPServer] = type("Server", bases, {"address_family": family})
     password = _KeyPassword(options.tls_password_file)
     tls: dict[str, Any] = {}
-    if options.tls_cert:
+    if secure:
         tls = {"certfile": options.tls_cert, "keyfile": options.tls_key, "password": password}
     try:
         return server_class(address, _handler(options), **tls)
     except (OSError, ValueError) as exc:
-        why = options.tls_cert and _tls_trouble(exc, options, password)
+        why = _tls_trouble(exc, options, password) if secure else None
         raise Refusal(why or _listen_trouble(exc, options)) from exc
     except RuntimeError as exc:  # this Python was built without ssl
         raise Refusal(str(exc)) from exc
@@ -227,7 +229,7 @@ def _tls_trouble(exc: Exception, options: argparse.Namespace, password: _KeyPass
     """Look for the cause in the files, because OpenSSL mostly says no more than "PEM lib"."""
     import ssl
 
-    cert, key = options.tls_cert, options.tls_key or options.tls_cert
+    cert, key = options.tls_cert, options.tls_cert if options.tls_key is None else options.tls_key
     trouble = _pem_trouble(cert, "CERTIFICATE-----", "certificate")
     trouble = trouble or _pem_trouble(key, "PRIVATE KEY-----", "private key")
     if trouble or not isinstance(exc, (ssl.SSLError, ValueError)):
@@ -319,7 +321,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         options = _options(argv)
         with _server(options) as httpd:
-            _announce(httpd, "https" if options.tls_cert else "http")
+            _announce(httpd, "http" if options.tls_cert is None else "https")
             httpd.serve_forever()
     except Refusal as refusal:
         _complain(str(refusal))

@@ -323,6 +323,12 @@ def test_https(pem: Path, folder: Path, words: list[str]) -> None:
      "the password does not open the private key in 'locked.pem'"),
     (["--tls-cert", "cert.pem", "--tls-key", "locked.pem", "--tls-password-file", "none"],
      "cannot read the password file 'none': No such file"),
+    # "$CERT" of a variable that is not set: nobody wants plain HTTP then.
+    (["--tls-cert", ""], "cannot read the certificate '': No such file"),
+    (["--tls-cert", "cert.pem", "--tls-key", ""], "cannot read the private key '': No such file"),
+    (["--tls-cert", "chain.pem", "--tls-password-file", ""], "cannot read the password file '': No such"),
+    (["--tls-key", ""], "need --tls-cert"),
+    (["--tls-password-file", ""], "need --tls-cert"),
     (["--tls-key", "key.pem"], "need --tls-cert"),
     (["--tls-password-file", "password"], "need --tls-cert"),
 ])

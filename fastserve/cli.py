@@ -12,6 +12,7 @@ import errno
 import functools
 import io
 import os
+import select
 import signal
 import socket
 import socketserver
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 PROTOCOLS: Final = ("HTTP/1.1", "HTTP/1.0")  # the first is the default
 GOODBYE: Final = "\nKeyboard interrupt received, exiting."
+# What a pipe that is ready takes without waiting (POSIX: at least 512 bytes).
+PIPE_BUF: Final = getattr(select, "PIPE_BUF", 512)
 TOKEN_MARKS: Final = "!#$%&'*+-.^_`|~"  # RFC 9110 5.6.2, beside letters and digits
 
 LISTEN_ADVICE: Final = {
@@ -254,13 +257,24 @@ def _pem_trouble(path: StrPath, mark: str, kind: str) -> str | None:
 # -- Running -----------------------------------------------------------------------------------
 
 
+def _takes_more(file: Any) -> bool:
+    """Whether PIPE_BUF bytes can be written without waiting; True also of what has no descriptor."""
+    try:
+        return bool(select.select((), (file,), (), 0)[1])
+    except (OSError, TypeError, ValueError):
+        return True
+
+
 def _say(line: str) -> None:
     try:
-        print(line, flush=True)
+        if not _Log.leaving or _takes_more(sys.stdout):
+            print(line, flush=True)
+            return
     except OSError:
-        # Nobody reads. What print has buffered must still go somewhere when the interpreter exits.
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        pass
+    # Nobody reads. What print has buffered must still go somewhere when the interpreter exits.
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _complain(message: str) -> None:
@@ -270,9 +284,19 @@ def _complain(message: str) -> None:
 
 
 class _Log(io.FileIO):
-    """stderr of a process that lives longer than the reader of its log: what nobody takes is lost."""
+    """stderr of a process that lives longer than the reader of its log: what nobody takes is lost.
+
+    Once we are leaving also what would have to wait: signals are ignored then, so nothing else would end
+    it, neither here nor when the interpreter flushes its streams.
+    """
+
+    leaving = False
 
     def write(self, data: Any) -> int:
+        if self.leaving:
+            if not _takes_more(self):
+                return len(data)
+            data = data[:PIPE_BUF]
         try:
             written = super().write(data)
         except OSError:
@@ -299,6 +323,7 @@ def _stop(signum: int, frame: object) -> NoReturn:
     """End serving. A wrapper may send a signal twice, so what comes later is ignored: we are leaving."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
+    _Log.leaving = True
     if signum == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(0)

@@ -1,0 +1,132 @@
+"""How the command ends: by which signals, beside which clients, and when nobody hears what it says.
+
+Starting and asking is test_cli.py's, whose helpers these tests use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_cli import BODY, GOODBYE, WAIT, Server, serving, spawn
+
+
+@pytest.fixture(autouse=True)
+def data(folder: Path) -> None:
+    (folder / "data.bin").write_bytes(BODY)
+
+
+# -- Signals -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "last_words"), [(signal.SIGINT, GOODBYE), (signal.SIGTERM, "")])
+def test_a_signal_ends_it(number: int, last_words: str) -> None:
+    with serving("0") as server:
+        assert server.signal(number) == (0, last_words, "")
+
+
+def test_ctrl_c_sent_twice_by_a_wrapper() -> None:
+    with serving("0") as server:
+        server.process.send_signal(signal.SIGINT)
+        assert server.signal(signal.SIGINT) == (0, GOODBYE, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stops_beside_idle_and_slow_clients(folder: Path, number: int) -> None:
+    with serving("0", "-d", str(folder)) as server, contextlib.ExitStack() as clients:
+        for sent in (b"", b"GET /data", b"GET /data.bin HTTP/1.1\r\nHost: x\r\n\r\n"):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), WAIT))
+            client.sendall(sent)
+        assert client.recv(1) == b"H"  # so the others have been accepted
+        assert server.signal(number)[0] == 0
+
+
+# -- Nobody listens ----------------------------------------------------------------------------
+
+
+def serves_unheard(folder: Path, number: int, **options: Any) -> None:
+    """A server whose words nobody can read answers, and stops without a complaint."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = spawn(str(port), "-b", "127.0.0.1", "-d", str(folder), **options)
+    try:
+        for _ in range(2):
+            assert get_when_up(Server(process, "", "http", "127.0.0.1", port), "/data.bin") == BODY
+        process.send_signal(number)
+        _, err = process.communicate(timeout=WAIT)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert not re.search(b"Traceback|BrokenPipe|Exception", err or b"")
+
+
+def get_when_up(server: Server, path: str) -> bytes:
+    deadline = time.monotonic() + WAIT
+    while True:
+        try:
+            return server.get(path)[1]
+        except ConnectionRefusedError:
+            assert server.process.poll() is None, "the server has ended"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_stream_that_nobody_reads(folder: Path, stream: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        serves_unheard(folder, signal.SIGINT, **{stream: writer})
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_closed_standard_stream(folder: Path, closed: int) -> None:
+    serves_unheard(folder, signal.SIGTERM, preexec_fn=functools.partial(os.close, closed))
+
+
+# -- A pipe that nobody empties ----------------------------------------------------------------
+
+
+def fill(server: Server, attempts: int = 1000) -> None:
+    """Ask until the log has no more room: the server waits inside a write then, and answers no more."""
+    for _ in range(attempts):
+        with socket.create_connection(("127.0.0.1", server.port), WAIT) as client:
+            client.settimeout(0.5)
+            try:
+                client.sendall(b"GET /" + b"x" * 8000 + b" HTTP/1.0\r\n\r\n")
+                while client.recv(65536):
+                    pass
+            except TimeoutError:
+                return
+    pytest.fail("the log takes everything")
+
+
+@pytest.mark.parametrize("numbers", [
+    [signal.SIGTERM], [signal.SIGINT], [signal.SIGINT, signal.SIGINT, signal.SIGTERM],
+], ids=["term", "int", "several"])
+def test_a_log_that_nobody_reads_does_not_hold_it(folder: Path, numbers: list[int]) -> None:
+    with serving("0", "-b", "127.0.0.1", "-d", str(folder)) as server:
+        fill(server)
+        for number in numbers:
+            server.process.send_signal(number)
+        assert server.process.wait(WAIT) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_pipe_for_log_and_words_that_nobody_reads(folder: Path, number: int) -> None:
+    """As ``fastserve 2>&1 | less``: the last words find no room either."""
+    with serving("0", "-b", "127.0.0.1", "-d", str(folder), stderr=subprocess.STDOUT) as server:
+        fill(server)
+        server.process.send_signal(number)
+        assert server.process.wait(WAIT) == 0

@@ -11,7 +11,8 @@ class Rejection(NamedTuple):
     """What is answered to a request that is refused before any do_* method runs.
 
     ``message`` may name ``%(requestline)r`` and ``%(version)s``; ``explain`` is the longer text of
-    the error page, None for the status code's own.
+    the error page where http.server gives one, None for the status code's own. Not more often: there are
+    overrides of send_error() that take a code and a message.
     """
 
     name: str
@@ -28,10 +29,10 @@ REJECTIONS: Final = (
     Rejection("UNSUPPORTED_VERSION", 505, "Invalid HTTP version (%(version)s)"),
     Rejection("REQUEST_LINE_TOO_LONG", 414, ""),
     # The header section (RFC 9112 section 5).
-    Rejection("BAD_LINE_END", 400, "Bad line end", "A bare CR, LF or NUL stands in the request head."),
-    Rejection("BAD_HEADER_NAME", 400, "Bad header name", "A header line must be name:value."),
-    Rejection("BAD_HEADER_VALUE", 400, "Bad header value", "A header value has a control character."),
-    Rejection("FOLDED_HEADER", 400, "Folded header line", "A header line must not start with a space."),
+    Rejection("BAD_LINE_END", 400, "Bad line end: bare CR, LF or NUL in the head"),
+    Rejection("BAD_HEADER_NAME", 400, "Bad header name: a line must be name:value"),
+    Rejection("BAD_HEADER_VALUE", 400, "Bad header value: control character in it"),
+    Rejection("FOLDED_HEADER", 400, "Folded header line: it starts with a space"),
     Rejection("HEADER_LINE_TOO_LONG", 431, "Line too long",
               "got more than 65536 bytes when reading header line"),
     Rejection("TOO_MANY_HEADERS", 431, "Too many headers", "got more than 100 headers"),

@@ -47,6 +47,11 @@ def test_messages_can_be_filled_in(row: Rejection) -> None:
     assert row.explain is None or row.explain.isprintable()
 
 
+def test_only_431_is_explained() -> None:
+    """As in http.server: an override of send_error() may take a code and a message, and no more."""
+    assert {row.status for row in REJECTIONS if row.explain} == {431}
+
+
 @pytest.mark.parametrize(("octets", "name", "status"), [
     (b"GET\r\n", "BAD_REQUEST_LINE", 400),
     (b"GET / HTTP/3.0\r\n", "UNSUPPORTED_VERSION", 505),

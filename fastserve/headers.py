@@ -70,3 +70,8 @@ def make_headers(head: RequestHead, message_class: type[Message]) -> Message:
         return RequestHeaders(head)
     _, _, block = head.raw.decode("latin-1").partition("\r\n")
     return email.parser.Parser(_class=message_class).parsestr(block)
+
+
+def no_headers(message_class: type[Message]) -> Message:
+    """Return an empty message of that class, for a request whose fields are nobody's to read."""
+    return email.parser.Parser(_class=message_class).parsestr("")

@@ -27,7 +27,7 @@ from fastserve._reader import RequestReader
 from fastserve._response import CONNECTION_CLOSE, ResponseHead, http_date
 from fastserve._writer import ResponseWriter
 from fastserve.errors import REJECTIONS
-from fastserve.headers import make_headers
+from fastserve.headers import make_headers, no_headers
 from fastserve.limits import MAX_LINE
 
 DEFAULT_ERROR_MESSAGE: Final = """\
@@ -284,19 +284,27 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         return True
 
     def __refuse(self, head: RequestHead) -> None:
-        """Answer a request that the parser rejected."""
+        """Answer a request that the parser rejected. Its fields are not shown, nor the last request's."""
         rejection = REJECTIONS[head.rejection]
+        if rejection.status == HTTPStatus.REQUEST_URI_TOO_LONG:
+            self.__refuse_line()
+            return
         self.command, self.path = head.method, head.target or ""
         # A version that is not ours to answer in, HTTP/0.9 above all, does not take the status line away.
         self.request_version = head.version if head.version_number[0] else ""
-        if rejection.status == HTTPStatus.REQUEST_URI_TOO_LONG:
-            self.requestline = self.request_version = self.command = ""
+        self.headers = no_headers(self.MessageClass)
         message = rejection.message % {
             "requestline": self.requestline,
             "version": head.version.removeprefix("HTTP/") if rejection.status == 505 else head.version,
         }
-        explain = () if rejection.explain is None else (rejection.explain,)
-        self.send_error(rejection.status, message or None, *explain)
+        # An override of send_error() may take no more than http.server gives it.
+        self.send_error(rejection.status, *(words for words in (message, rejection.explain) if words))
+
+    def __refuse_line(self) -> None:
+        """Answer a request line that is too long, of which nothing is kept."""
+        self.requestline = self.request_version = self.command = self.path = ""
+        self.headers = no_headers(self.MessageClass)
+        self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
 
     def handle_expect_100(self) -> bool:
         """Tell a client that waits with its body to send it.

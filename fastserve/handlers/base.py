@@ -56,11 +56,20 @@ DEFAULT_ERROR_CONTENT_TYPE: Final = "text/html;charset=utf-8"
 # changed what recv and send mean, so it gets http.server's own streams.
 STREAMED: Final = (socket.socket, ssl.SSLSocket)
 
+# A class between ours and socketserver's may have another __init__() and setup() than these.
+PLAIN_INIT: Final = socketserver.BaseRequestHandler.__init__
+PLAIN_SETUP: Final = socketserver.StreamRequestHandler.setup
+
 NO_PHRASE: Final = ("", "")
 
 BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 MONTHS: Final = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def is_own(method: Any, own: Any) -> bool:
+    """Whether a bound method is the function ``own``."""
+    return getattr(method, "__func__", None) is own
 
 
 @functools.lru_cache(maxsize=2)
@@ -138,7 +147,14 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     # -- One connection --------------------------------------------------------------------------
 
-    def __init__(self, request: Any, client_address: Any, server: socketserver.BaseServer) -> None:
+    def __init__(
+        self, request: Any, client_address: Any, server: socketserver.BaseServer, *args: Any, **kwargs: Any
+    ) -> None:
+        begin = super().__init__
+        if args or kwargs or not is_own(begin, PLAIN_INIT):
+            # A class that stands between this one and socketserver's: http.server has no __init__.
+            begin(request, client_address, server, *args, **kwargs)
+            return
         self.request = request
         self.client_address = client_address
         self.server = server
@@ -153,21 +169,22 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def __is_driven(self) -> bool:
         """Whether a loop takes it from here, calling handle_one_request() for each request."""
         return (
-            getattr(self.handle, "__func__", None) is BaseHTTPRequestHandler.handle
+            is_own(self.handle, BaseHTTPRequestHandler.handle)
             and self.connection is self.request
             and attach(self.request, self, self.rfile, self.wfile)
         )
 
     def setup(self) -> None:
         """Make ``connection``, ``rfile`` and ``wfile`` from ``request``."""
-        if type(self.request) not in STREAMED or self.rbufsize == 0:
+        sock = self.request
+        if type(sock) not in STREAMED or self.rbufsize == 0 or not is_own(super().setup, PLAIN_SETUP):
             super().setup()
             return
-        self.connection = self.request
+        self.connection = sock
         if self.timeout is not None:
-            self.connection.settimeout(self.timeout)
+            sock.settimeout(self.timeout)
         if self.disable_nagle_algorithm:
-            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         block = io.DEFAULT_BUFFER_SIZE if self.wbufsize < 0 else self.wbufsize
         self.rfile, self.wfile = open_streams(self.connection, block)
 

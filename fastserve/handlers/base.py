@@ -60,6 +60,8 @@ STREAMED: Final = (socket.socket, ssl.SSLSocket)
 PLAIN_INIT: Final = socketserver.BaseRequestHandler.__init__
 PLAIN_SETUP: Final = socketserver.StreamRequestHandler.setup
 
+UNSET: Final = object()
+
 NO_PHRASE: Final = ("", "")
 
 BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED)
@@ -144,6 +146,9 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     __head: RequestHead | None = None
     __headers: Message | None = None
     __response: ResponseHead | None = None
+    __writer: ResponseWriter | None = None  # which setup() opened, whatever wfile is now
+    __request: Any = UNSET
+    __connection: Any = UNSET
 
     # -- One connection --------------------------------------------------------------------------
 
@@ -186,7 +191,41 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         if self.disable_nagle_algorithm:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         block = io.DEFAULT_BUFFER_SIZE if self.wbufsize < 0 else self.wbufsize
-        self.rfile, self.wfile = open_streams(self.connection, block)
+        rfile, writer = open_streams(sock, block)
+        self.rfile, self.wfile, self.__writer = rfile, writer, writer
+
+    @property
+    def request(self) -> Any:
+        """What the server accepted, as a rule the connection's socket.
+
+        Who asks for it may write to it, so a head that waits for its body is sent first; the same goes for
+        ``connection``.
+        """
+        self.__send_waiting()
+        if self.__request is UNSET:
+            raise AttributeError("request")
+        return self.__request
+
+    @request.setter
+    def request(self, request: Any) -> None:
+        self.__request = request
+
+    @property
+    def connection(self) -> Any:
+        """The socket that ``rfile`` and ``wfile`` use."""
+        self.__send_waiting()
+        if self.__connection is UNSET:
+            raise AttributeError("connection")
+        return self.__connection
+
+    @connection.setter
+    def connection(self, connection: Any) -> None:
+        self.__connection = connection
+
+    def __send_waiting(self) -> None:
+        writer = self.__writer
+        if writer is not None and not writer.closed:
+            writer.flush()
 
     def handle(self) -> None:
         """Answer requests until one is the last."""

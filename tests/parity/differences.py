@@ -152,6 +152,23 @@ DIFFERENCES: Final = {
         fastserve="ends the connection quietly; every other exception still goes to handle_error()",
         reason="it is not an error of the server, and any client can fill the log with it",
     ),
+    "lifetime": Difference(
+        title="A driven handler's __init__ returns before its requests come",
+        http_server="answers all requests of a connection inside the handler's __init__(): what stands "
+        "behind super().__init__() in a handler, or behind super().finish_request() in a server, runs when "
+        "the connection is over",
+        fastserve="runs it, on the loop, when the connection begins. What is to be done at the end belongs "
+        "in the handler's finish() or the server's shutdown_request(), what is to be done before in setup(); "
+        "a handler with a handle() of its own is as http.server's",
+        reason="between two requests a connection of the loop holds no thread",
+    ),
+    "first-bytes": Difference(
+        title="A handler is made when its client has sent something",
+        http_server="makes it when the connection is accepted",
+        fastserve="waits for the first bytes, also with a handler for another protocol: one that speaks "
+        "first, as SMTP does, waits for its client",
+        reason="browsers open connections ahead of need; an HTTP client always speaks first",
+    ),
     # -- Responses -----------------------------------------------------------------------------
     "server-field": Difference(
         title="The Server header has no version number of the server",
@@ -167,6 +184,14 @@ DIFFERENCES: Final = {
         "earlier calls wfile.flush() first. Bytes that do not go through wfile are not counted, so the "
         "connection ends after them",
         reason="cpython #108736",
+    ),
+    "streams": Difference(
+        title="rfile and wfile are compiled",
+        http_server="has a BufferedReader and an object of a Python class, whose methods can be replaced one "
+        "by one",
+        fastserve="raises AttributeError for wfile.write = f; the whole object can be replaced, by another "
+        "that calls the first one",
+        reason="a stream whose methods may change at any time cannot be called from compiled code",
     ),
     "header-injection": Difference(
         title="send_header() refuses CR, LF and NUL",

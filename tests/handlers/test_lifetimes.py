@@ -1,0 +1,141 @@
+"""When a handler is made and what runs when: rows "lifetime" and "first-bytes" of the differences."""
+
+import select
+import socketserver
+from typing import Any
+
+import pytest
+from helpers import request, wait_until
+
+import fastserve
+
+from .lanes import Handler
+
+
+@pytest.fixture
+def calls() -> list[str]:
+    return []
+
+
+def framed(calls: list[str]) -> Any:
+    class Framed(Handler):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            calls.append("made")
+
+        def do_GET(self) -> None:
+            calls.append("GET")
+            super().do_GET()
+
+        def finish(self) -> None:
+            super().finish()
+            calls.append("finish")
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    return Framed
+
+
+def framing(base: Any, calls: list[str]) -> Any:
+    class Framing(base):
+        def finish_request(self, request: Any, client_address: Any) -> None:
+            super().finish_request(request, client_address)
+            calls.append("finish_request")
+
+        def shutdown_request(self, request: Any) -> None:
+            calls.append("shutdown_request")
+            super().shutdown_request(request)
+
+    return Framing
+
+
+def test_a_driven_handler_is_made_before_its_requests(calls: list[str], serve: Any, client: Any) -> None:
+    peer = client(serve(framed(calls), framing(fastserve.HTTPServer, calls)))
+    peer.ask(request())
+    peer.ask(request("GET", "/", "Connection: close"))
+    assert peer.is_closed()
+    assert wait_until(lambda: "shutdown_request" in calls)
+    assert calls == ["made", "finish_request", "GET", "GET", "finish", "shutdown_request"]
+
+
+OTHERS = {"threads": fastserve.ThreadingHTTPServer, "socketserver": socketserver.TCPServer}
+
+
+@pytest.mark.parametrize("base", OTHERS.values(), ids=OTHERS.keys())
+def test_any_other_is_made_when_they_are_over(calls: list[str], base: Any, serve: Any, client: Any) -> None:
+    peer = client(serve(framed(calls), framing(base, calls)))
+    peer.ask(request())
+    peer.ask(request("GET", "/", "Connection: close"))
+    assert peer.is_closed()
+    assert wait_until(lambda: "shutdown_request" in calls)
+    assert calls == ["GET", "GET", "finish", "made", "finish_request", "shutdown_request"]
+
+
+def test_a_handle_of_its_own_makes_it_the_same_on_the_loop(calls: list[str], serve: Any, client: Any) -> None:
+    class Own(framed(calls)):
+        def handle(self) -> None:
+            super().handle()
+
+    peer = client(serve(Own, framing(fastserve.HTTPServer, calls)))
+    peer.ask(request("GET", "/", "Connection: close"))
+    assert peer.is_closed()
+    assert wait_until(lambda: "shutdown_request" in calls)
+    assert calls == ["GET", "finish", "made", "finish_request", "shutdown_request"]
+
+
+class Greeter(socketserver.StreamRequestHandler):
+    """Of a protocol in which the server speaks first."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 hello\r\n")
+        self.wfile.write(self.rfile.readline())
+
+
+@pytest.mark.parametrize("base", [fastserve.HTTPServer, fastserve.ThreadingHTTPServer])
+def test_who_speaks_first_waits_for_the_client(base: Any, serve: Any, client: Any) -> None:
+    peer = client(serve(Greeter, base))
+    assert not select.select([peer.sock], [], [], 0.1)[0]
+    peer.send(b"HELO\r\n")
+    assert peer.rest() == b"220 hello\r\nHELO\r\n"
+
+
+# -- Row "streams" -----------------------------------------------------------------------------
+
+
+def test_the_streams_take_no_attributes(host: Any, serve: Any, client: Any) -> None:
+    raised: list[str] = []
+
+    class Replacing(Handler):
+        def do_GET(self) -> None:
+            for stream, name in ((self.wfile, "write"), (self.rfile, "read"), (self.rfile, "mine")):
+                try:
+                    setattr(stream, name, lambda *args: None)
+                except AttributeError:
+                    raised.append(name)
+            super().do_GET()
+
+    assert client(serve(Replacing, host)).ask(request("GET", "/path")).body == b"/path"
+    assert raised == ["write", "read", "mine"]
+
+
+def test_a_stream_may_be_replaced_for_one_answer(host: Any, serve: Any, client: Any) -> None:
+    class Loud:
+        def __init__(self, stream: Any) -> None:
+            self.stream = stream
+
+        def write(self, data: bytes) -> int:
+            return self.stream.write(data.upper())
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.stream, name)
+
+    class Replacing(Handler):
+        def do_GET(self) -> None:
+            stream, self.wfile = self.wfile, Loud(self.wfile)
+            super().do_GET()
+            self.wfile = stream
+
+    peer = client(serve(Replacing, host))
+    assert peer.ask(request("GET", "/path")).body == b"/PATH"
+    assert peer.ask(request("GET", "/next")).body == b"/NEXT"

@@ -146,7 +146,10 @@ cdef class Channel:
         return True
 
     cdef bint lock(self) except False:
-        """Keep other threads away from what is to be sent. A signal handler cannot wait for its own thread."""
+        """Keep other threads away from what is to be sent.
+
+        Raises RuntimeError in a signal handler that came while this thread had the lock.
+        """
         if not PyThread_acquire_lock(self.mutex, NOWAIT_LOCK):
             if self.holder == PyThread_get_thread_ident():
                 raise RuntimeError("reentrant call")

@@ -11,7 +11,7 @@ cdef class ResponseWriter:
     cdef readonly bint closed
     cdef Py_ssize_t high_water  # queued octets beyond which write() waits
     cdef Py_ssize_t block       # what is gathered before it is sent (wbufsize); 0: nothing
-    cdef int64_t left           # octets of the declared length not written yet; -1: none declared, -2: too many
+    cdef int64_t left           # of the declared length; -1: none declared, -2: more was written
     cdef uint8_t *pending       # a head that waits for its body, or what is being gathered
     cdef Py_ssize_t size
     cdef Py_ssize_t room
@@ -21,6 +21,7 @@ cdef class ResponseWriter:
     cdef bint _push(self, const uint8_t *body, Py_ssize_t length, object owner) except False
     cdef bint _queue_pending(self) except False
     cdef bint _settle(self) except False
+    cdef bint _wait_below(self, Py_ssize_t high_water) except False
     cdef bint _write(self, Py_buffer *view, bytes owner) except False
     cdef bint _hold(self, const void *octets, Py_ssize_t length) except False
     cdef bint _read_file(self, int file, int64_t offset, Py_ssize_t count) except -1

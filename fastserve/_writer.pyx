@@ -183,10 +183,15 @@ cdef class ResponseWriter:
             self.channel.unlock()
         self._settle()
 
-    def fileno(self):
-        """Return the socket's descriptor. What waits is sent first: the caller may write to it."""
-        if self.size:
+    def drain(self):
+        """Send all that was written and wait until the socket has it: somebody else may write to that."""
+        if self.size or self.channel.queue:
             self.flush()
+            self._wait_below(0)
+
+    def fileno(self):
+        """Return the socket's descriptor, for whoever writes to it; drain() comes before."""
+        self.drain()
         return self.channel.fd
 
     def readable(self):
@@ -287,9 +292,13 @@ cdef class ResponseWriter:
         return True
 
     cdef bint _settle(self) except False:
-        """Wait until no more is queued than may be. A client that stops reading is given up."""
+        """Wait until no more is queued than may be."""
+        return self._wait_below(self.high_water)
+
+    cdef bint _wait_below(self, Py_ssize_t high_water) except False:
+        """A client that stops reading is given up."""
         cdef Channel channel = self.channel
-        while channel.queue and (channel.queued > self.high_water or self.high_water == 0):
+        while channel.queue and (channel.queued > high_water or high_water == 0):
             if channel.flush() == AGAIN:
                 try:
                     channel.wait(False, True, time.monotonic() + channel.patience(PROGRESS_TIMEOUT))

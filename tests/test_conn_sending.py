@@ -107,6 +107,23 @@ def test_a_writer_waits_above_the_high_water_mark(driven: Driven) -> None:
     assert reading.result()
 
 
+@pytest.mark.parametrize("call", ["drain", "fileno"])
+def test_the_socket_is_given_out_when_nothing_waits_for_it(driven: Driven, call: str) -> None:
+    """Also what is below the high water mark: else what others write to the socket would overtake it."""
+    driven.begin(GET)
+    next_head(driven.rfile)
+    body = b"x" * (limits.SEND_HIGH_WATER - 1)
+    driven.wfile.send_head(response(len(body)), "GET")
+    driven.wfile.write(body)
+    draining = Task(getattr(driven.wfile, call))
+    draining.join(0.05)
+    assert draining.is_alive()
+    assert driven.received(body)
+    draining.result()
+    assert driven.answered() == WAIT
+    assert driven.state == "IDLE"
+
+
 def test_what_was_written_may_be_changed(driven: Driven) -> None:
     driven.begin(GET)
     next_head(driven.rfile)
@@ -303,7 +320,7 @@ def test_what_is_written_over_tls_leaves_at_once() -> None:
 
 def test_a_body_passed_over_in_tls_makes_progress() -> None:
     driven = Driven("tls")
-    driven.begin(request("POST", "/", "Content-Length: 40000"))
+    assert driven.begin(request("POST", "/", "Content-Length: 100000")) == ANSWER
     assert driven.answer(read=0) == WAIT
     for n in range(1, 4):
         assert driven.more(b"x" * 10000, now=NOW + n) == WAIT

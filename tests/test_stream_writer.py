@@ -383,3 +383,16 @@ def test_fileno_is_for_those_who_write_themselves(ends: Ends, length: int | None
     os.write(ends.wfile.fileno(), b"ok")
     octets = response(length).take() + b"ok"
     assert receive_exactly(ends.peer, len(octets)) == octets
+
+
+def test_drain_waits_until_the_socket_has_all() -> None:
+    with Ends("tcp") as ends:
+        small_buffers(ends.sock, ends.peer)
+        ends.wfile.gather(1 << 24)
+        ends.wfile.writelines([b"x" * 4096] * 1000)
+        assert ends.has_nothing()
+        draining = Task(ends.wfile.drain)
+        assert receive_exactly(ends.peer, 4096000) == b"x" * 4096000
+        draining.result()
+        os.write(ends.sock.fileno(), b"y")
+        assert ends.receive() == b"y"

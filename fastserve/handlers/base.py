@@ -7,6 +7,7 @@ else (the standard library's socketserver, a replaced rfile, a BytesIO in a test
 Knows the compiled core and no loop. fastserve.server re-exports it.
 """
 
+import contextlib
 import functools
 import html
 import http.client
@@ -225,7 +226,8 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def __send_waiting(self) -> None:
         writer = self.__writer
         if writer is not None and not writer.closed:
-            writer.flush()
+            with contextlib.suppress(OSError):  # a client that is gone: what uses the socket will see
+                writer.drain()
 
     def handle(self) -> None:
         """Answer requests until one is the last."""
@@ -254,8 +256,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
             read_line = rfile.next_line if type(rfile) is RequestReader else rfile.readline
             self.raw_requestline = line = read_line(MAX_LINE + 1)
             if len(line) > MAX_LINE:
-                self.requestline = self.request_version = self.command = ""
-                self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
+                self.__refuse_line()
                 return
             if not line:
                 self.close_connection = True

@@ -157,7 +157,7 @@ TARGET = rb"[\x21-\x7e\x80-\xff]+"
 FIELD = rb"(" + TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*)\r\n"
 LINE = rb"(" + TOKEN + rb") (" + TARGET + rb") HTTP/1\.([0-9])\r\n"
 HEAD = re.compile(rb"(?:\r\n){0,8}" + LINE + rb"((?:" + FIELD + rb")*)\r\n")
-CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]+)(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 TRAILERS = re.compile(rb"(?:" + FIELD + rb")*\r\n")
 
 PLAIN_PIECES = [piece for piece in PIECES if not re.search(rb"(?i)host|content-l|transfer", piece)]

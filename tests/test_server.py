@@ -17,6 +17,7 @@ from unittest import mock
 
 import pytest
 from helpers import PATIENCE, Client, Running, ask, nothing_left_behind, request, running
+from serving.apps import Quiet
 
 import fastserve
 from fastserve import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
@@ -26,21 +27,6 @@ BOTH = pytest.mark.parametrize("base", [HTTPServer, ThreadingHTTPServer], ids=["
 LOCAL = ("127.0.0.1", 0)
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-    def answer(self, text: str) -> None:
-        body = text.encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self) -> None:
-        self.answer(self.path)
 
 
 @pytest.fixture(autouse=True)
@@ -104,30 +90,30 @@ def test_threading_attributes() -> None:
 
 
 def test_a_port_of_zero_is_any_free_one() -> None:
-    with HTTPServer(LOCAL, Handler) as server:
+    with HTTPServer(LOCAL, Quiet) as server:
         host, port = server.server_address
         assert host == "127.0.0.1"
         assert port == server.server_port == server.socket.getsockname()[1] > 0
         assert server.fileno() == server.socket.fileno()
-        assert server.RequestHandlerClass is Handler
+        assert server.RequestHandlerClass is Quiet
 
 
 def test_a_busy_port() -> None:
-    with HTTPServer(LOCAL, Handler) as server, pytest.raises(OSError):
-        HTTPServer(server.server_address, Handler)
+    with HTTPServer(LOCAL, Quiet) as server, pytest.raises(OSError):
+        HTTPServer(server.server_address, Quiet)
 
 
 def test_a_port_can_be_used_again_at_once(client: Any) -> None:
-    with HTTPServer(LOCAL, Handler) as server:
+    with HTTPServer(LOCAL, Quiet) as server:
         address = server.server_address
         with running(server), Client(address) as peer:
             assert peer.ask(request()).status == 200
-    with HTTPServer(address, Handler) as server:
+    with HTTPServer(address, Quiet) as server:
         assert server.server_address == address
 
 
 def test_bind_and_activate_later(serve: Any) -> None:
-    server = HTTPServer(LOCAL, Handler, False)
+    server = HTTPServer(LOCAL, Quiet, False)
     try:
         assert server.socket.getsockname()[1] == 0
         server.server_bind()
@@ -140,7 +126,7 @@ def test_bind_and_activate_later(serve: Any) -> None:
 
 
 def test_attributes_may_be_set_on_the_instance_before_binding() -> None:
-    server = HTTPServer(("::1", 0), Handler, bind_and_activate=False)
+    server = HTTPServer(("::1", 0), Quiet, bind_and_activate=False)
     server.socket.close()
     server.address_family = socket.AF_INET6
     server.request_queue_size = 7
@@ -157,14 +143,14 @@ def test_attributes_may_be_set_on_the_instance_before_binding() -> None:
 
 def test_a_constructor_that_fails_leaves_nothing_open() -> None:
     with pytest.raises(OSError):
-        HTTPServer(("192.0.2.1", 0), Handler)
+        HTTPServer(("192.0.2.1", 0), Quiet)
 
     class Broken(HTTPServer):
         def server_activate(self) -> None:
             raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
-        Broken(LOCAL, Handler)
+        Broken(LOCAL, Quiet)
 
 
 def with_tcp_server_s_init(base: Any) -> Any:
@@ -188,7 +174,7 @@ def with_a_socket_of_its_own(base: Any) -> Any:
 @BOTH
 @pytest.mark.parametrize("make", [with_tcp_server_s_init, with_a_socket_of_its_own])
 def test_a_subclass_that_leaves_out_our_init(make: Any, base: Any) -> None:
-    with make(base)(LOCAL, Handler) as server:
+    with make(base)(LOCAL, Quiet) as server:
         runner = Running(server)
         try:
             assert body_of(server) == b"/path"
@@ -214,13 +200,13 @@ def test_explicit_calls_of_the_class_s_methods(serve: Any) -> None:
             HTTPServer.server_activate(self)
             seen.append("activated")
 
-    server = serve(Handler, Server)
+    server = serve(Quiet, Server)
     assert seen == [(server.server_name, server.server_port), "activated"]
     assert body_of(server) == b"/path"
 
 
 def test_the_socket_may_be_replaced(serve: Any) -> None:
-    server = HTTPServer(LOCAL, Handler, bind_and_activate=False)
+    server = HTTPServer(LOCAL, Quiet, bind_and_activate=False)
     server.socket.close()
     server.socket = socket.create_server(LOCAL)
     server.server_address = server.socket.getsockname()
@@ -238,7 +224,7 @@ def test_ipv6(base: Any, serve: Any) -> None:
         address_family = socket.AF_INET6
 
     try:
-        server = serve(Handler, Server, ("::1", 0))
+        server = serve(Quiet, Server, ("::1", 0))
     except OSError as error:
         pytest.skip(f"this machine has no IPv6: {error}")
     assert body_of(server) == b"/path"
@@ -253,7 +239,7 @@ def test_a_unix_socket(
         address_family = socket.AF_UNIX
 
     monkeypatch.chdir(tmp_path)  # because such a name may be no longer than about a hundred octets
-    logging = type("Logging", (Handler,), {"log_message": BaseHTTPRequestHandler.log_message})
+    logging = type("Logging", (Quiet,), {"log_message": BaseHTTPRequestHandler.log_message})
     server = serve(logging, Server, "socket")
     assert server.server_address == "socket"
     assert body_of(server) == b"/path"
@@ -262,7 +248,7 @@ def test_a_unix_socket(
 
 def test_server_name_is_looked_up_when_read() -> None:
     lookup = mock.Mock(return_value="full.name.test")
-    with mock.patch("socket.getfqdn", lookup), HTTPServer(LOCAL, Handler) as server:
+    with mock.patch("socket.getfqdn", lookup), HTTPServer(LOCAL, Quiet) as server:
         lookup.assert_not_called()
         assert server.server_name == "full.name.test"
         lookup.assert_called_once_with("127.0.0.1")
@@ -276,14 +262,14 @@ def test_server_name_may_be_assigned() -> None:
             super().server_bind()
             self.server_name = "own.test"
 
-    with mock.patch("socket.getfqdn", side_effect=AssertionError), Server(LOCAL, Handler) as server:
+    with mock.patch("socket.getfqdn", side_effect=AssertionError), Server(LOCAL, Quiet) as server:
         assert server.server_name == "own.test"
         server.server_name = "other.test"
         assert server.server_name == "other.test"
 
 
 def test_server_name_is_http_server_s() -> None:
-    with HTTPServer(LOCAL, Handler) as server, http.server.HTTPServer(LOCAL, Handler) as oracle:
+    with HTTPServer(LOCAL, Quiet) as server, http.server.HTTPServer(LOCAL, Quiet) as oracle:
         assert server.server_name == oracle.server_name
 
 
@@ -292,7 +278,7 @@ def test_server_name_is_http_server_s() -> None:
 
 @BOTH
 def test_serve_forever_twice(base: Any) -> None:
-    with base(LOCAL, Handler) as server:
+    with base(LOCAL, Quiet) as server:
         for _ in range(3):
             with Client(server.server_address) as waiting:  # in the backlog until then
                 runner = Running(server)
@@ -311,7 +297,7 @@ def test_no_poll_interval(base: Any) -> None:
         def service_actions(self) -> None:
             turned.set()
 
-    with Server(LOCAL, Handler) as server:
+    with Server(LOCAL, Quiet) as server:
         runner = Running(server, poll_interval=None)
         try:
             assert body_of(server) == b"/path"
@@ -322,7 +308,7 @@ def test_no_poll_interval(base: Any) -> None:
 
 @BOTH
 def test_shutdown_before_serving_returns(base: Any) -> None:
-    with base(LOCAL, Handler) as server:
+    with base(LOCAL, Quiet) as server:
         done = threading.Thread(target=server.shutdown, daemon=True)
         done.start()
         done.join(PATIENCE)
@@ -331,7 +317,7 @@ def test_shutdown_before_serving_returns(base: Any) -> None:
 
 @BOTH
 def test_shutdown_is_prompt(base: Any) -> None:
-    with base(LOCAL, Handler) as server:
+    with base(LOCAL, Quiet) as server:
         runner = Running(server, poll_interval=60)
         with Client(server.server_address) as peer:
             assert peer.ask(request()).status == 200
@@ -345,7 +331,7 @@ def test_shutdown_is_prompt(base: Any) -> None:
 @BOTH
 def test_shutdown_may_come_before_serve_forever(base: Any) -> None:
     """thread.start(), shutdown(), thread.join(): who is first is chance; http.server ends in both cases."""
-    with base(LOCAL, Handler) as server:
+    with base(LOCAL, Quiet) as server:
         server.shutdown()
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -359,7 +345,7 @@ def test_shutdown_may_come_before_serve_forever(base: Any) -> None:
 
 @BOTH
 def test_shutdown_twice_and_from_two_threads(base: Any) -> None:
-    with base(LOCAL, Handler) as server:
+    with base(LOCAL, Quiet) as server:
         runner = Running(server)
         assert body_of(server) == b"/path"
         with ThreadPoolExecutor(4) as pool:
@@ -371,10 +357,10 @@ def test_shutdown_twice_and_from_two_threads(base: Any) -> None:
 
 @BOTH
 def test_shutdown_from_a_handler(base: Any) -> None:
-    class Stopping(Handler):
+    class Stopping(Quiet):
         def do_STOP(self) -> None:
             self.server.shutdown()
-            self.answer("stopping")
+            self.answer(b"stopping")
 
     with base(LOCAL, Stopping) as server:
         runner = Running(server)
@@ -392,7 +378,7 @@ def test_shutdown_from_service_actions() -> None:
             if self.turns == 3:
                 self.shutdown()
 
-    with Server(LOCAL, Handler) as server:
+    with Server(LOCAL, Quiet) as server:
         runner = Running(server, poll_interval=0.01)
         runner.thread.join(PATIENCE)
         assert not runner.thread.is_alive()
@@ -400,9 +386,9 @@ def test_shutdown_from_service_actions() -> None:
 
 
 def test_shutdown_lets_an_answer_leave(serve: Any) -> None:
-    class Large(Handler):
+    class Large(Quiet):
         def do_GET(self) -> None:
-            self.answer("x" * 900_000)
+            self.answer(b"x" * 900_000)
 
     with HTTPServer(LOCAL, Large) as server, Client(server.server_address) as peer:
         runner = Running(server)
@@ -418,7 +404,7 @@ def test_shutdown_lets_an_answer_leave(serve: Any) -> None:
 
 
 def test_shutdown_ends_idle_connections(client: Any) -> None:
-    with HTTPServer(LOCAL, Handler) as server:
+    with HTTPServer(LOCAL, Quiet) as server:
         silent, idle = client(server), client(server)
         with running(server):
             assert idle.ask(request()).status == 200
@@ -433,7 +419,7 @@ def test_an_exception_from_a_hook_ends_serve_forever() -> None:
         def service_actions(self) -> None:
             raise KeyboardInterrupt
 
-    with Server(LOCAL, Handler) as server:
+    with Server(LOCAL, Quiet) as server:
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
                 server.serve_forever(poll_interval=0.01)
@@ -441,7 +427,7 @@ def test_an_exception_from_a_hook_ends_serve_forever() -> None:
 
 
 def test_keyboard_interrupt_in_a_handler_ends_serve_forever(client: Any) -> None:
-    class Interrupted(Handler):
+    class Interrupted(Quiet):
         def do_GET(self) -> None:
             raise KeyboardInterrupt
 
@@ -455,7 +441,7 @@ def test_keyboard_interrupt_in_a_handler_ends_serve_forever(client: Any) -> None
 
 @BOTH
 def test_a_context_manager_closes(base: Any) -> None:
-    with base(LOCAL, Handler) as server:
+    with base(LOCAL, Quiet) as server:
         assert server.fileno() >= 0
     assert server.socket.fileno() == -1
 
@@ -465,7 +451,7 @@ def test_a_context_manager_closes(base: Any) -> None:
 
 @BOTH
 def test_handle_request(base: Any, client: Any) -> None:
-    with base(LOCAL, Handler) as server:
+    with base(LOCAL, Quiet) as server:
         peer = client(server)
         peer.send(request("GET", "/1", "Connection: close"))
         server.handle_request()
@@ -482,7 +468,7 @@ def test_handle_request_has_a_timeout(base: Any, where: str) -> None:
         def handle_timeout(self) -> None:
             calls.append("timeout")
 
-    with Server(LOCAL, Handler) as server:
+    with Server(LOCAL, Quiet) as server:
         if where == "server":
             server.timeout = 0.05
         else:
@@ -495,7 +481,7 @@ def test_handle_request_from_somebody_else_s_select(client: Any) -> None:
     """As pydoc does."""
     import select
 
-    with HTTPServer(LOCAL, Handler) as server:
+    with HTTPServer(LOCAL, Quiet) as server:
         peers = [client(server) for _ in range(3)]
         for peer in peers:
             peer.send(request("GET", "/", "Connection: close"))
@@ -507,7 +493,7 @@ def test_handle_request_from_somebody_else_s_select(client: Any) -> None:
 
 def test_handle_request_after_serve_forever(client: Any) -> None:
     """The listening socket has its old timeout again."""
-    with HTTPServer(LOCAL, Handler) as server:
+    with HTTPServer(LOCAL, Quiet) as server:
         runner = Running(server)
         assert body_of(server) == b"/path"
         server.shutdown()

@@ -17,34 +17,20 @@ from typing import Any
 
 import pytest
 from helpers import PATIENCE, Client, Running, ask, request, running, wait_until
+from serving.apps import Quiet
 
-from fastserve import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from fastserve import HTTPServer, ThreadingHTTPServer
 
 BOTH = pytest.mark.parametrize("base", [HTTPServer, ThreadingHTTPServer], ids=["loop", "threads"])
 LOCAL = ("127.0.0.1", 0)
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-    def answer(self, text: str) -> None:
-        body = text.encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self) -> None:
-        self.answer(self.path)
-
+class Handler(Quiet):
     def do_THREAD(self) -> None:
-        self.answer(str(threading.get_ident()))
+        self.answer(str(threading.get_ident()).encode())
 
     def do_PID(self) -> None:
-        self.answer(str(os.getpid()))
+        self.answer(str(os.getpid()).encode())
 
 
 def body_of(server: Any, method: str = "GET") -> bytes:
@@ -157,7 +143,7 @@ def test_get_request_may_wrap_the_socket(base: Any, serve: Any) -> None:
 
     class Telling(Handler):
         def do_GET(self) -> None:
-            self.answer(type(self.request).__name__)
+            self.answer(type(self.request).__name__.encode())
 
     server = serve(Telling, Server)
     assert body_of(server) == b"Socket"
@@ -197,7 +183,7 @@ def test_finish_request_may_give_more_arguments(base: Any, serve: Any) -> None:
             super().__init__(*args)
 
         def do_GET(self) -> None:
-            self.answer(self.word)
+            self.answer(self.word.encode())
 
     server = serve(Wanting, Server)
     with Client(server.server_address) as peer:
@@ -293,7 +279,7 @@ def test_a_thread_for_who_waits(server_class: Any, serve: Any, client: Any) -> N
     class Meeting(Handler):
         def do_MEET(self) -> None:
             barrier.wait(PATIENCE)
-            self.answer("met")
+            self.answer(b"met")
 
     server = serve(Meeting, server_class)
     peers = [client(server) for _ in range(4)]
@@ -320,7 +306,7 @@ def test_server_close_waits_for_threads_that_are_no_daemons() -> None:
             time.sleep(0.1)
             ended.append("handler")
             self.close_connection = True
-            self.answer("slow")
+            self.answer(b"slow")
 
     class Server(socketserver.ThreadingMixIn, HTTPServer):
         daemon_threads = False
@@ -357,7 +343,7 @@ def test_a_handler_class_may_be_changed_while_serving(serve: Any) -> None:
 
     class Other(Handler):
         def do_GET(self) -> None:
-            self.answer("other")
+            self.answer(b"other")
 
     server.RequestHandlerClass = Other
     assert body_of(server) == b"other"
@@ -365,7 +351,8 @@ def test_a_handler_class_may_be_changed_while_serving(serve: Any) -> None:
 
 def test_many_servers_in_one_process(serve: Any) -> None:
     def numbered(number: int) -> Any:
-        return type("Numbered", (Handler,), {"do_GET": functools.partialmethod(Handler.answer, str(number))})
+        answer = functools.partialmethod(Handler.answer, b"%d" % number)
+        return type("Numbered", (Handler,), {"do_GET": answer})
 
     servers = [serve(numbered(number)) for number in range(5)]
     assert [body_of(server) for server in servers] == [b"0", b"1", b"2", b"3", b"4"]

@@ -30,6 +30,7 @@ from fastserve._writer import ResponseWriter
 from fastserve.errors import REJECTIONS
 from fastserve.headers import make_headers, no_headers
 from fastserve.limits import MAX_LINE
+from fastserve.overrides import is_own
 
 DEFAULT_ERROR_MESSAGE: Final = """\
 <!DOCTYPE HTML>
@@ -68,11 +69,6 @@ NO_PHRASE: Final = ("", "")
 BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 MONTHS: Final = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def is_own(method: Any, own: Any) -> bool:
-    """Whether a bound method is the function ``own``."""
-    return getattr(method, "__func__", None) is own
 
 
 @functools.lru_cache(maxsize=2)

@@ -27,6 +27,7 @@ from typing import Any, Final
 
 from fastserve import limits
 from fastserve._conn import ANSWER, END, OFFER, SETTLE, WAIT, Connection
+from fastserve.overrides import is_own
 from fastserve.serving import tls
 from fastserve.serving.timers import Timers
 
@@ -35,11 +36,6 @@ EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.E
 
 # Whether an accepted socket is as non-blocking as its listener, and does not know it (the BSDs, macOS).
 INHERITS_MODE: Final = not sys.platform.startswith("linux")
-
-
-def is_own(method: Any, own: Any) -> bool:
-    """Whether a bound method is ``own``, overridden neither in a class nor on the instance."""
-    return getattr(method, "__func__", None) is own
 
 
 class Loop:

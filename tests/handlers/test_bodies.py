@@ -11,29 +11,16 @@ from typing import Any
 
 import pytest
 from helpers import PATIENCE, request, wait_until
+from serving.apps import Quiet
 
 import fastserve
-from fastserve import BaseHTTPRequestHandler, limits
+from fastserve import limits
 
 COLLECTED = limits.MAX_COLLECTED_BODY
 DRAINED = limits.MAX_DRAINED_BODY
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-    def answer(self, body: bytes = b"answer") -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self) -> None:
-        self.answer(self.path.encode())
-
+class Handler(Quiet):
     def do_POST(self) -> None:
         """Read by the length, as handlers for http.server do."""
         self.answer(self.rfile.read(int(self.headers["Content-Length"])))

@@ -1,4 +1,4 @@
-"""Handler classes for the tests of the loop: quiet, and each with one habit.
+"""Handler classes for the tests of servers and loop: quiet, and each with one habit.
 
 Knows fastserve's public classes only.
 """
@@ -25,7 +25,7 @@ class Quiet(fastserve.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.answer(b"%d" % len(self.rfile.read()))
 
-    def answer(self, body: bytes, **fields: str) -> None:
+    def answer(self, body: bytes = b"answer", **fields: str) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         for name, value in fields.items():

@@ -15,6 +15,7 @@ from pathlib import Path
 from processes import BenchError, first_line, pinned
 
 SCRIPT = Path(__file__).with_name("done.lua")
+TOLERANCE = 0.05  # of an answer's size: under load its fields may be a little longer or shorter
 PATIENCE = 5  # seconds: for one checked answer, and for wrk to end after its time
 
 
@@ -28,6 +29,13 @@ class Load:
     errors: int
     p50_us: float
     p99_us: float
+
+    def consists_of(self, answer_bytes: int, connections: int) -> bool:
+        """Whether these were answers of that size. wrk counts the octets of an answer that its time cuts
+        off, but not the answer: up to one a connection comes on top."""
+        least = self.requests * answer_bytes
+        most = (self.requests + connections) * answer_bytes
+        return least * (1 - TOLERANCE) <= self.bytes <= most * (1 + TOLERANCE)
 
 
 def missing() -> str | None:

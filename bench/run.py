@@ -25,7 +25,6 @@ from report import Entry, Round
 from servers import CONTESTANTS, WORKLOADS, Contestant, Server, Workload, running
 
 WARM_UP = 1  # seconds
-TOLERANCE = 0.05  # of the bytes per answer: the answers under load are the answer that was checked
 
 
 def options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -99,7 +98,7 @@ class Bench:
         server.ensure_alive()
         if not seen.requests:
             raise BenchError(f"{server.contestant.name} answered nothing within {self.args.seconds} s")
-        if abs(seen.bytes / seen.requests - answer_bytes) > TOLERANCE * answer_bytes:
+        if not seen.consists_of(answer_bytes, self.args.connections):
             raise BenchError(f"{server.contestant.name} answered otherwise under load: "
                              f"{seen.bytes / seen.requests:.0f} bytes each, {answer_bytes} when checked")
         return Round(seen, used, resident_bytes(leader))

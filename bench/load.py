@@ -31,8 +31,10 @@ class Load:
     p99_us: float
 
     def consists_of(self, answer_bytes: int, connections: int) -> bool:
-        """Whether these were answers of that size. wrk counts the octets of an answer that its time cuts
-        off, but not the answer: up to one a connection comes on top."""
+        """Whether these were answers of that size.
+
+        Of an answer that its time cuts off wrk counts the octets alone: up to one a connection comes on top.
+        """
         least = self.requests * answer_bytes
         most = (self.requests + connections) * answer_bytes
         return least * (1 - TOLERANCE) <= self.bytes <= most * (1 + TOLERANCE)

@@ -40,6 +40,7 @@ cdef class RequestReader:
     cdef Rest finish(self) except *
     cdef bint has_body(self, Py_ssize_t size) noexcept
     cdef void _leave_head(self) noexcept
+    cdef bint _await_head(self) except -1
     cdef bint _check(self) except False
     cdef Py_ssize_t _window(self, const uint8_t **at) except -1
     cdef void _eat(self, Py_ssize_t count) noexcept

@@ -70,17 +70,17 @@ cdef class RequestReader:
         At once where the loop has done so. Raises TimeoutError where the socket has a timeout and it
         passes; without one, an idle connection just ends and a slow head is refused with 408.
         """
-        cdef double usual = IDLE_TIMEOUT, patience
         if self.timed_out or self.mode == HEADED:
             return
         try:
-            if not self._begin_next():
-                self._end()
-                return
+            if not (self._begin_next() and self._await_head()):
+                self._end()             # a head that broke off is not acted on
         except ConnectionError:
             self._end()
-            return
-        patience = self.channel.patience(0)
+
+    cdef bint _await_head(self) except -1:
+        """Returns False where no more can come."""
+        cdef double usual = IDLE_TIMEOUT, patience = self.channel.patience(0)
         deadline = time.monotonic() + (patience or usual)
         while self.look() == NEED_MORE:
             if self.channel.stop > self.channel.start and usual == IDLE_TIMEOUT:
@@ -88,17 +88,14 @@ cdef class RequestReader:
                 deadline = time.monotonic() + (patience or usual)
             try:
                 if not self._fill(deadline):
-                    self._end()     # a head that broke off is not acted on
-                    return
-            except ConnectionError:
-                self._end()
-                return
+                    return False
             except TimeoutError:
                 if patience:
                     raise
                 if usual == HEAD_TIMEOUT:
                     self.refuse(REQUEST_TIMEOUT)
-                return
+                break
+        return True
 
     def await_request(self):
         """As await_head(), for a handler that reads it with ``readline()``: a timeout is told by that."""

@@ -1,17 +1,7 @@
 """The harness's own judgement: which rounds of wrk count. What it measures is no matter of tests."""
 
-import importlib
-from pathlib import Path
-
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture
-def load(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    return importlib.import_module("load")
+from load import Load
 
 
 @pytest.mark.parametrize(("octets", "right"), [
@@ -20,6 +10,6 @@ def load(monkeypatch):
     (1000 * 180, False),
     (1000 * 120, False),
 ])
-def test_a_round_counts_if_its_answers_are_those_that_were_checked(load, octets, right):
-    seen = load.Load(requests=1000, seconds=1.0, bytes=octets, errors=0, p50_us=1, p99_us=1)
+def test_a_round_counts_if_its_answers_are_those_that_were_checked(octets: int, right: bool) -> None:
+    seen = Load(requests=1000, seconds=1.0, bytes=octets, errors=0, p50_us=1, p99_us=1)
     assert seen.consists_of(151, connections=64) is right

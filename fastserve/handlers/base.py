@@ -193,15 +193,8 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     @property
     def request(self) -> Any:
-        """What the server accepted, as a rule the connection's socket.
-
-        Who asks for it may write to it, so a head that waits for its body is sent first; the same goes for
-        ``connection``.
-        """
-        self.__send_waiting()
-        if self.__request is UNSET:
-            raise AttributeError("request")
-        return self.__request
+        """What the server accepted, as a rule the connection's socket."""
+        return self.__give_out("request", self.__request)
 
     @request.setter
     def request(self, request: Any) -> None:
@@ -210,20 +203,21 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     @property
     def connection(self) -> Any:
         """The socket that ``rfile`` and ``wfile`` use."""
-        self.__send_waiting()
-        if self.__connection is UNSET:
-            raise AttributeError("connection")
-        return self.__connection
+        return self.__give_out("connection", self.__connection)
 
     @connection.setter
     def connection(self, connection: Any) -> None:
         self.__connection = connection
 
-    def __send_waiting(self) -> None:
+    def __give_out(self, name: str, sock: Any) -> Any:
+        """Who asks for a socket may write to it, so a head that waits for its body is sent first."""
+        if sock is UNSET:
+            raise AttributeError(name)
         writer = self.__writer
         if writer is not None and not writer.closed:
             with contextlib.suppress(OSError):  # a client that is gone: what uses the socket will see
                 writer.drain()
+        return sock
 
     def handle(self) -> None:
         """Answer requests until one is the last."""

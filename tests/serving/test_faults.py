@@ -68,7 +68,10 @@ def test_an_exception_in_a_hook(serve: Serve, server_class: Any, hook: str) -> N
 
 
 def test_a_connection_closed_while_it_is_ready(serve: Serve) -> None:
-    """A handler closes sockets of clients whose octets are in the same answer of the selector."""
+    """A handler closes the sockets of clients whose octets are in the same answer of the selector.
+
+    Between the two a new client gets one of the descriptors, so that the loop drops who had it.
+    """
     socks: list[socket.socket] = []
     gate = Gate()
 
@@ -79,25 +82,28 @@ def test_a_connection_closed_while_it_is_ready(serve: Serve) -> None:
 
     class Handler(Quiet):
         def do_GET(self) -> None:
-            if self.path == "/kick":
+            if self.path == "/wait":
                 gate.wait()
-                for sock in socks:
-                    if sock is not self.connection:
-                        sock.close()
+            elif self.path == "/kick":
+                for sock in socks[:20]:
+                    sock.close()
             super().do_GET()
 
     server = serve(Handler, Server)
     with contextlib.ExitStack() as stack:
         others = [stack.enter_context(Client(server.server_address)) for _ in range(20)]
-        first = stack.enter_context(Client(server.server_address))
-        assert wait_until(lambda: len(socks) == 21)
-        first.send(request(target="/kick"))
+        waiting, kicking = (stack.enter_context(Client(server.server_address)) for _ in range(2))
+        assert wait_until(lambda: len(socks) == 22)
+        waiting.send(request(target="/wait"))
         assert gate.reached.wait(PATIENCE)
+        kicking.send(request(target="/kick"))
+        newcomer = stack.enter_context(Client(server.server_address))
         for other in others:
             other.send(GET)
-        stack.enter_context(Client(server.server_address))  # takes one of the descriptors
         gate.open.set()
-        assert first.reply() is not None
+        assert waiting.reply() is not None
+        assert kicking.reply() is not None
+        assert newcomer.ask(GET).status == 200
         assert all(answers(server) for _ in range(30))
 
 

@@ -203,7 +203,8 @@ cdef class RequestParser:
                 answer = self._head_end(c)
             else:
                 answer = DONE
-        if answer == DONE or self.rejection:
+        # Empty lines before the request line have a bound of their own.
+        if answer == DONE or self.rejection or self.phase == EMPTY_LINES:
             return answer
         return self._within_limits(c.end if answer == MORE else c.pos, answer)
 

@@ -177,6 +177,13 @@ def test_empty_lines(over: int, step: int) -> None:
     assert verdict(octets, step) == refused_if(over > 0, "BAD_REQUEST_LINE")
 
 
+@STEPS
+def test_empty_lines_count_for_no_other_limit(step: int) -> None:
+    parser = RequestParser()
+    parser.max_line = parser.max_head = 1
+    assert verdict(b"\r\n" * limits.MAX_EMPTY_LINES, step, parser) == NEEDS_MORE
+
+
 def test_empty_lines_without_end_are_cut() -> None:
     assert verdict(b"\r\n" * limits.MAX_EMPTY_LINES) == NEEDS_MORE
     assert verdict(b"\r\n" * 1000) == "BAD_REQUEST_LINE"
@@ -257,6 +264,14 @@ def decodes(octets: bytes, step: int) -> bool:
         return False
     assert decoder.done
     return True
+
+
+@STEPS
+@AROUND
+def test_chunk_digits(over: int, step: int) -> None:
+    zeros = b"0" * (limits.MAX_CHUNK_DIGITS + over - 1)
+    assert decodes(zeros + b"1\r\nx\r\n0\r\n\r\n", step) == (over <= 0)
+    assert decodes(zeros + b"0\r\n\r\n", step) == (over <= 0)
 
 
 @STEPS

@@ -16,6 +16,7 @@ from fastserve._ascii cimport (
 
 from fastserve import limits
 
+cdef int MAX_CHUNK_DIGITS = limits.MAX_CHUNK_DIGITS
 cdef Py_ssize_t MAX_CHUNK_LINE = limits.MAX_CHUNK_LINE
 cdef Py_ssize_t MAX_TRAILERS = limits.MAX_TRAILERS
 
@@ -107,7 +108,7 @@ cdef class ChunkDecoder:
         """1*HEXDIG, which may not wrap (CVE-2025-22871 and its kin)."""
         cdef uint8_t octet = peek(c)
         if is_a(octet, HEX):
-            if self.left > (INT64_MAX >> 4) or self.digits > 32:
+            if self.left > (INT64_MAX >> 4) or self.digits >= MAX_CHUNK_DIGITS:
                 return False
             self.left = (self.left << 4) | (octet - c'0' if octet <= c'9' else lower(octet) - c'a' + 10)
             self.digits += 1

@@ -33,6 +33,8 @@ def max_headers() -> int:
 MAX_COLLECTED_BODY: Final = 65536
 # What a handler left unread is discarded up to here, else the connection closes (Go: 256 KiB).
 MAX_DRAINED_BODY: Final = 1 << 20
+# The digits of a chunk's size: all that count fit into 16, and zeros before them say nothing (Go: 16).
+MAX_CHUNK_DIGITS: Final = 32
 # A chunk-size line with its extensions, and a trailer section (RFC 9112 7.1 asks for bounds).
 MAX_CHUNK_LINE: Final = 4096
 MAX_TRAILERS: Final = 65536

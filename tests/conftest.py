@@ -1,4 +1,7 @@
-"""Fixtures for every test that needs a server: started in a thread, stopped, and nothing left behind."""
+"""Fixtures for every test that needs a server: started in a thread, stopped, and nothing left behind.
+
+And how hypothesis tries examples.
+"""
 
 import contextlib
 import socketserver
@@ -8,8 +11,14 @@ from typing import Any
 
 import pytest
 from helpers import Client, Running, log_messages, nothing_left_behind
+from hypothesis import settings
 
 import fastserve
+
+# The same examples in every run of one tree: a failure can be looked at again, and no run is slower than
+# another. Hypothesis also tries constants that it finds in imported modules, so any change brings new ones.
+settings.register_profile("fastserve", deadline=None, derandomize=True, database=None, max_examples=500)
+settings.load_profile("fastserve")
 
 
 class TCPServer(socketserver.TCPServer):

@@ -6,15 +6,12 @@ The grammar of RFC 9112 stands here a second time, as regular expressions, and t
 import re
 from typing import Any
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fastserve._chunks import ChunkDecoder
 from fastserve._head import RequestHead
 from fastserve._parser import RequestParser
-
-# The same examples in every run: a failure can be looked at again, and no run is slower than another.
-PROFILE = settings(deadline=None, derandomize=True, database=None, max_examples=500)
 
 # -- What is tried ---------------------------------------------------------------------------------
 
@@ -118,7 +115,6 @@ def decode(octets: bytes, ends: list[int]) -> tuple[bytes, int, bool] | None:
 
 # -- The same at any split -------------------------------------------------------------------------
 
-@PROFILE
 @given(cut(ANY_HEADS))
 def test_a_head_means_the_same_at_any_split(case: tuple[bytes, list[int]]) -> None:
     octets, ends = case
@@ -127,7 +123,6 @@ def test_a_head_means_the_same_at_any_split(case: tuple[bytes, list[int]]) -> No
     assert parse(octets, list(range(len(octets) + 1))) == whole
 
 
-@PROFILE
 @given(cut(ANY_HEADS), st.integers(1, 40), st.integers(0, 5), st.integers(1, 80))
 def test_limits_are_met_the_same_at_any_split(case: tuple[bytes, list[int]], line: int, headers: int,
                                               head: int) -> None:
@@ -141,7 +136,6 @@ def test_limits_are_met_the_same_at_any_split(case: tuple[bytes, list[int]], lin
         assert found == whole or whole[0] != 1
 
 
-@PROFILE
 @given(cut(CHUNKS))
 def test_chunks_mean_the_same_at_any_split(case: tuple[bytes, list[int]]) -> None:
     octets, ends = case
@@ -157,14 +151,13 @@ TARGET = rb"[\x21-\x7e\x80-\xff]+"
 FIELD = rb"(" + TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*)\r\n"
 LINE = rb"(" + TOKEN + rb") (" + TARGET + rb") HTTP/1\.([0-9])\r\n"
 HEAD = re.compile(rb"(?:\r\n){0,8}" + LINE + rb"((?:" + FIELD + rb")*)\r\n")
-CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]+)(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,32})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 TRAILERS = re.compile(rb"(?:" + FIELD + rb")*\r\n")
 
 PLAIN_PIECES = [piece for piece in PIECES if not re.search(rb"(?i)host|content-l|transfer", piece)]
 PLAIN_HEADS = soup(PLAIN_PIECES) | joined(st.just(b"GET / HTTP/1.1\r\n"), soup(PLAIN_PIECES))
 
 
-@PROFILE
 @given(PLAIN_HEADS)
 def test_a_head_is_complete_where_the_grammar_matches(octets: bytes) -> None:
     parser = RequestParser(require_host=False)
@@ -184,14 +177,16 @@ def test_a_head_is_complete_where_the_grammar_matches(octets: bytes) -> None:
 WHOLE = b"GET / HTTP/1.1\r\n\r\n"
 RESTS = [WHOLE[at:] for at in range(len(WHOLE) + 1)] + [b"\n" + WHOLE, b"a" + WHOLE[5:], b":" + WHOLE[14:],
                                                       b"a:" + WHOLE[14:]]
+# A version is judged when it is whole, so that the answer can name it.
+IN_VERSION = re.compile(rb"(?:\r\n){0,8}" + TOKEN + b" " + TARGET + b" (?:" + TARGET + b")?")
 
 
-@PROFILE
 @given(PLAIN_HEADS)
 def test_a_refusal_cannot_be_mended(octets: bytes) -> None:
-    """Need-more is answered while something could still follow; no refusal comes too early."""
+    """Need-more is answered while something could still follow; no refusal comes too early or too late."""
     refused = RequestParser(require_host=False).feed(octets) < 0
-    assert refused == (not any(HEAD.match(octets + rest) for rest in RESTS))
+    goes_on = any(HEAD.match(octets + rest) for rest in RESTS) or IN_VERSION.fullmatch(octets)
+    assert refused == (not goes_on)
 
 
 def reference_decode(octets: bytes) -> tuple[bytes, int] | None:
@@ -208,7 +203,6 @@ def reference_decode(octets: bytes) -> tuple[bytes, int] | None:
     return None
 
 
-@PROFILE
 @given(CHUNKS)
 def test_chunks_are_decoded_where_the_grammar_matches(octets: bytes) -> None:
     found = decode(octets, [len(octets)])
@@ -218,7 +212,6 @@ def test_chunks_are_decoded_where_the_grammar_matches(octets: bytes) -> None:
 
 # -- There and back --------------------------------------------------------------------------------
 
-@PROFILE
 @given(TOKENS, TARGETS, st.integers(0, 9), st.lists(st.tuples(TOKENS, BLANKS, VALUES, BLANKS), max_size=20))
 def test_a_head_that_was_written_is_read(method: str, target: str, minor: int,
                                          fields: list[tuple[str, str, str, str]]) -> None:
@@ -234,7 +227,6 @@ def test_a_head_that_was_written_is_read(method: str, target: str, minor: int,
     assert (head["raw"], head["requestline"]) == (octets, lines[0])
 
 
-@PROFILE
 @given(st.integers(0, 2**63 - 10), st.integers(0, 40))
 def test_a_length_that_was_written_is_read(length: int, zeros: int) -> None:
     octets = b"GET / HTTP/1.0\r\nContent-Length: %b%d\r\n\r\n" % (b"0" * zeros, length)
@@ -246,7 +238,6 @@ def test_a_length_that_was_written_is_read(length: int, zeros: int) -> None:
 EXTENSIONS = st.sampled_from([b"", b";a", b";a=b", b' ; a="b c"', b";\xff"])
 
 
-@PROFILE
 @given(st.lists(st.tuples(st.binary(min_size=1, max_size=40), EXTENSIONS, st.booleans())), EXTENSIONS,
        st.lists(st.tuples(TOKENS, VALUES), max_size=3), st.binary(max_size=9), st.data())
 def test_chunks_that_were_written_are_read(chunks: list[tuple[bytes, bytes, bool]], last: bytes,

@@ -2,9 +2,11 @@
 
     from fastserve import HTTPServer, BaseHTTPRequestHandler
 
-or, for a folder, ``python -m fastserve``.
+or, for a folder, ``python -m fastserve``; or, for a program that is not to be edited, install() before it
+imports http.server, or ``python -m fastserve.patched program.py``.
 """
 
+from fastserve.installing import install, uninstall
 from fastserve.server import (
     BaseHTTPRequestHandler,
     HTTPServer,
@@ -24,4 +26,6 @@ __all__ = [
     "ThreadingHTTPSServer",
     "ThreadingHTTPServer",
     "__version__",
+    "install",
+    "uninstall",
 ]

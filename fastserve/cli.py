@@ -1,8 +1,8 @@
-"""The command line of `fastserve` and `python -m fastserve`, and http.server's function test().
+"""The command line of `fastserve` and `python -m fastserve`.
 
 Turns words into a server, says where it listens, and serves until a signal. Whatever keeps it from
 starting becomes one line on stderr and exit status 2. Knows no request and no connection. Called by
-__main__, by the console script and by users of test().
+__main__ and by the console script.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ import socketserver
 import sys
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from fastserve.server import HTTPServer, HTTPSServer, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from fastserve.server import (
+    GOODBYE,
+    HTTPServer,
+    HTTPSServer,
+    SimpleHTTPRequestHandler,
+    _banner,
+    _get_best_family,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +35,6 @@ if TYPE_CHECKING:
     from _typeshed import StrPath
 
 PROTOCOLS: Final = ("HTTP/1.1", "HTTP/1.0")  # the first is the default
-GOODBYE: Final = "\nKeyboard interrupt received, exiting."
 # What a pipe that is ready takes without waiting (POSIX: at least 512 bytes).
 PIPE_BUF: Final = getattr(select, "PIPE_BUF", 512)
 TOKEN_MARKS: Final = "!#$%&'*+-.^_`|~"  # RFC 9110 5.6.2, beside letters and digits
@@ -172,13 +178,6 @@ class _KeyPassword:
         raise Refusal("the private key is encrypted; give its password with --tls-password-file")
 
 
-def _get_best_family(*address: Any) -> tuple[int, Any]:
-    """Return the address family and socket address that the system puts first for host and port."""
-    wanted: dict[str, Any] = {"type": socket.SOCK_STREAM, "flags": socket.AI_PASSIVE}
-    family, _, _, _, sockaddr = socket.getaddrinfo(*address, **wanted)[0]
-    return family, sockaddr
-
-
 def _address(bind: str | None, port: int) -> tuple[int, Any]:
     if bind is None:
         bind = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
@@ -313,12 +312,6 @@ def _open_log() -> None:
         sys.stderr = io.TextIOWrapper(file, own.encoding, own.errors, line_buffering=True)
 
 
-def _announce(httpd: socketserver.TCPServer, scheme: str) -> None:
-    host, port = httpd.socket.getsockname()[:2]
-    url_host = f"[{host}]" if ":" in host else host
-    _say(f"Serving {scheme.upper()} on {host} port {port} ({scheme}://{url_host}:{port}/) ...")
-
-
 def _stop(signum: int, frame: object) -> NoReturn:
     """End serving. A wrapper may send a signal twice, so what comes later is ignored: we are leaving."""
     for each in (signal.SIGINT, signal.SIGTERM):
@@ -346,7 +339,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         options = _options(argv)
         with _server(options) as httpd:
-            _announce(httpd, "http" if options.tls_cert is None else "https")
+            _say(_banner(httpd, "http" if options.tls_cert is None else "https"))
             httpd.serve_forever()
     except Refusal as refusal:
         _complain(str(refusal))
@@ -354,36 +347,3 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say(GOODBYE)
     return 0
-
-
-def _make_server(HandlerClass: Any, ServerClass: Any, protocol: str, port: int, bind: str | None,
-                 tls_cert: StrPath | None, tls_key: StrPath | None, tls_password: str | None,
-                 content_type: str | None) -> Any:
-    ServerClass.address_family, address = _get_best_family(bind, port)
-    handler = HandlerClass
-    while handler is not None:  # a partial hands its attributes to nobody, so set them where it leads
-        handler.protocol_version = protocol
-        if content_type is not None:
-            handler.default_content_type = content_type
-        handler = handler.func if isinstance(handler, functools.partial) else None
-    if not tls_cert:
-        return ServerClass(address, HandlerClass)
-    return ServerClass(address, HandlerClass, certfile=tls_cert, keyfile=tls_key, password=tls_password)
-
-
-def test(HandlerClass: Any = SimpleHTTPRequestHandler, ServerClass: Any = ThreadingHTTPServer,
-         protocol: str = "HTTP/1.0", port: int = 8000, bind: str | None = None,
-         tls_cert: StrPath | None = None, tls_key: StrPath | None = None,
-         tls_password: str | None = None, content_type: str | None = None) -> None:
-    """Serve a handler class until Ctrl-C, as http.server's function of this name does.
-
-    ServerClass must take certfile, keyfile and password when a certificate is given.
-    """
-    with _make_server(HandlerClass, ServerClass, protocol, port, bind,
-                      tls_cert, tls_key, tls_password, content_type) as httpd:
-        try:
-            _announce(httpd, "https" if tls_cert else "http")
-            httpd.serve_forever()
-        except KeyboardInterrupt:
-            _say(GOODBYE)
-            sys.exit(0)

@@ -1,15 +1,33 @@
-"""The servers, and the one place where handlers and serving meet.
+"""The servers, the one place where handlers and serving meet, and all that programs look for in http.server.
 
 HTTPServer is a socketserver.TCPServer whose serve_forever() is the loop. Everything else is the standard
-library's: the hooks a subclass overrides, handle_request(), the context manager.
+library's: the hooks a subclass overrides, handle_request(), the context manager. test() serves a class until
+Ctrl-C. The names are http.server's, those that are not documented too where programs use them.
 
-Programs import their classes from here or from the package.
+Programs import from here or from the package; the command line is made of the same parts.
 """
 
+import copy  # noqa: F401  (programs write http.server.copy; so of the others with this mark)
+import datetime  # noqa: F401
+import email.utils  # noqa: F401
+import functools
+import html  # noqa: F401
+import http.client  # noqa: F401
+import io  # noqa: F401
+import itertools  # noqa: F401
+import mimetypes  # noqa: F401
+import os  # noqa: F401
+import posixpath  # noqa: F401
+import select  # noqa: F401
+import shutil  # noqa: F401
 import socket
 import socketserver
+import sys
 import threading
+import time  # noqa: F401
+import urllib.parse  # noqa: F401
 from collections.abc import Iterable
+from http import HTTPStatus  # noqa: F401
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +44,8 @@ from fastserve.serving.loop import Loop
 if TYPE_CHECKING:
     import ssl
 
+    from _typeshed import StrPath
+
 __all__ = [
     "DEFAULT_ERROR_CONTENT_TYPE",
     "DEFAULT_ERROR_MESSAGE",
@@ -37,8 +57,12 @@ __all__ = [
     "ThreadingHTTPServer",
 ]
 
+# What http.server has said since Python 2; subclasses put it into server_version.
+__version__ = "0.6"
 
 POLL_INTERVAL: Final = 0.5
+
+GOODBYE: Final = "\nKeyboard interrupt received, exiting."
 
 
 class HTTPServer(socketserver.TCPServer):
@@ -160,3 +184,69 @@ class ThreadingHTTPSServer(socketserver.ThreadingMixIn, HTTPSServer):
     """HTTPSServer that gives each connection a thread."""
 
     daemon_threads = True
+
+
+# -- A server for a class ----------------------------------------------------------------------
+
+
+def _get_best_family(*address: Any) -> tuple[int, Any]:
+    """Return the address family and socket address that the system puts first for host and port."""
+    wanted: dict[str, Any] = {"type": socket.SOCK_STREAM, "flags": socket.AI_PASSIVE}
+    family, _, _, _, sockaddr = socket.getaddrinfo(*address, **wanted)[0]
+    return family, sockaddr
+
+
+def _banner(httpd: socketserver.TCPServer, scheme: str) -> str:
+    """Return http.server's first line, which programs wait for."""
+    host, port = httpd.socket.getsockname()[:2]
+    url_host = f"[{host}]" if ":" in host else host
+    return f"Serving {scheme.upper()} on {host} port {port} ({scheme}://{url_host}:{port}/) ..."
+
+
+def _make_server(
+    HandlerClass: Any,
+    ServerClass: Any,
+    protocol: str,
+    port: int,
+    bind: str | None,
+    tls_cert: "StrPath | None",
+    tls_key: "StrPath | None",
+    tls_password: str | None,
+    content_type: str | None,
+) -> Any:
+    ServerClass.address_family, address = _get_best_family(bind, port)
+    handler = HandlerClass
+    while handler is not None:  # a partial hands its attributes to nobody, so set them where it leads
+        handler.protocol_version = protocol
+        if content_type is not None:
+            handler.default_content_type = content_type
+        handler = handler.func if isinstance(handler, functools.partial) else None
+    if not tls_cert:
+        return ServerClass(address, HandlerClass)
+    return ServerClass(address, HandlerClass, certfile=tls_cert, keyfile=tls_key, password=tls_password)
+
+
+def test(
+    HandlerClass: Any = SimpleHTTPRequestHandler,
+    ServerClass: Any = ThreadingHTTPServer,
+    protocol: str = "HTTP/1.0",
+    port: int = 8000,
+    bind: str | None = None,
+    tls_cert: "StrPath | None" = None,
+    tls_key: "StrPath | None" = None,
+    tls_password: str | None = None,
+    content_type: str | None = None,
+) -> None:
+    """Serve a handler class until Ctrl-C, as http.server's function of this name does.
+
+    ServerClass must take certfile, keyfile and password when a certificate is given.
+    """
+    with _make_server(
+        HandlerClass, ServerClass, protocol, port, bind, tls_cert, tls_key, tls_password, content_type
+    ) as httpd:
+        try:
+            print(_banner(httpd, "https" if tls_cert else "http"), flush=True)
+            httpd.serve_forever()
+        except KeyboardInterrupt:
+            print(GOODBYE)
+            sys.exit(0)

@@ -7,7 +7,6 @@ nothing of what is inside fastserve but the names of the functions that stand in
 from __future__ import annotations
 
 import contextlib
-import functools
 import http.client
 import os
 import re
@@ -19,7 +18,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,11 +51,13 @@ needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6
 # -- Starting and asking -----------------------------------------------------------------------
 
 
-def spawn(*args: str, code: str = "", **options: Any) -> subprocess.Popen[bytes]:
-    """Start the command line with these arguments, or Python with this code."""
+def spawn(
+    *args: str, code: str = "", program: Sequence[str] = ("-m", "fastserve"), **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start the command line with these arguments, or Python with this code or program."""
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE_HOME), **options.pop("env", {})}
     environment.pop("PYTHONUNBUFFERED", None)  # the first line must be flushed without it
-    command = [sys.executable, *(["-c", code] if code else ["-m", "fastserve"]), *args]
+    command = [sys.executable, *(["-c", code] if code else program), *args]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, env=environment, **{**pipes, "preexec_fn": hear_ctrl_c, **options})
 
@@ -448,91 +449,3 @@ def test_usage_fits_how_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli._parser().prog == "fastserve"
     monkeypatch.setattr(sys, "argv", ["/somewhere/fastserve/__main__.py"])
     assert cli._parser().prog == "python -m fastserve"
-
-
-# -- test(), http.server's function ------------------------------------------------------------
-
-
-def mock_server(name: tuple[Any, ...] = ("", 0)) -> mock.MagicMock:
-    httpd = mock.MagicMock()
-    httpd.socket.getsockname.return_value = name
-    server_class = mock.MagicMock()
-    server_class.return_value.__enter__.return_value = httpd
-    server_class.httpd = httpd
-    return server_class
-
-
-def handler_class() -> type:
-    return type("Handler", (fastserve.SimpleHTTPRequestHandler,), {})
-
-
-@pytest.mark.parametrize(("bind", "family"), [
-    ("127.0.0.1", socket.AF_INET), ("0.0.0.0", socket.AF_INET),
-    ("::1", socket.AF_INET6), ("::", socket.AF_INET6)])
-def test_test_chooses_the_family(bind: str, family: int) -> None:
-    server_class, handler = mock_server(), handler_class()
-    cli.test(handler, server_class, bind=bind)
-    assert server_class.address_family == family
-    address = server_class.call_args.args[0]
-    assert address[:2] == (bind, 8000)
-    assert server_class.call_args == mock.call(address, handler)
-    server_class.httpd.serve_forever.assert_called_once_with()
-    server_class.return_value.__exit__.assert_called_once()
-
-
-def test_test_says_where_it_serves(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.test(handler_class(), mock_server(("127.0.0.1", 81)))
-    cli.test(handler_class(), mock_server(("::1", 82, 0, 0)), tls_cert="c")
-    assert capsys.readouterr().out == (
-        "Serving HTTP on 127.0.0.1 port 81 (http://127.0.0.1:81/) ...\n"
-        "Serving HTTPS on ::1 port 82 (https://[::1]:82/) ...\n")
-
-
-def test_test_sets_up_the_handler() -> None:
-    handler = handler_class()
-    cli.test(handler, mock_server(), protocol="HTTP/1.1", content_type="text/odd")
-    assert (handler.protocol_version, handler.default_content_type) == ("HTTP/1.1", "text/odd")
-    cli.test(handler, mock_server())
-    assert (handler.protocol_version, handler.default_content_type) == ("HTTP/1.0", "text/odd")
-
-
-def test_test_reaches_through_a_partial() -> None:
-    handler = handler_class()
-    cli.test(functools.partial(functools.partial(handler), directory="."), mock_server(), protocol="HTTP/1.1")
-    assert handler.protocol_version == "HTTP/1.1"
-
-
-def test_test_hands_on_the_certificate() -> None:
-    server_class = mock_server()
-    cli.test(handler_class(), server_class, tls_cert="c", tls_key="k", tls_password="p")
-    assert server_class.call_args.kwargs == {"certfile": "c", "keyfile": "k", "password": "p"}
-
-
-def test_test_ends_with_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
-    server_class = mock_server()
-    server_class.return_value.__exit__.return_value = False
-    server_class.httpd.serve_forever.side_effect = KeyboardInterrupt
-    with pytest.raises(SystemExit) as ended:
-        cli.test(handler_class(), server_class)
-    assert ended.value.code == 0
-    assert capsys.readouterr().out.endswith(GOODBYE)
-
-
-def test_test_serves() -> None:
-    code = ("import fastserve, fastserve.cli\n"
-            "class H(fastserve.BaseHTTPRequestHandler):\n"
-            "    def do_GET(self):\n"
-            "        self.send_response(200)\n"
-            "        self.send_header('Content-Length', '2')\n"
-            "        self.end_headers()\n"
-            "        self.wfile.write(b'hi')\n"
-            "fastserve.cli.test(H, port=0, bind='127.0.0.1')\n")
-    with serving(code=code) as server:
-        assert server.get("/")[1] == b"hi"
-        assert server.signal(signal.SIGINT)[:2] == (0, GOODBYE)
-
-
-def test_best_family() -> None:
-    assert cli._get_best_family("127.0.0.1", 80) == (socket.AF_INET, ("127.0.0.1", 80))
-    assert cli._get_best_family("::1", 80)[0] == socket.AF_INET6
-    assert cli._get_best_family(None, 80)[0] in (socket.AF_INET, socket.AF_INET6)

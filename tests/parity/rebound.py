@@ -11,7 +11,6 @@ import json
 import sys
 import unittest
 
-import fastserve.cli
 import fastserve.server
 
 SUITE = "test.test_httpservers"
@@ -37,7 +36,7 @@ def rebind() -> None:
     for name in NAMES:
         if hasattr(http.server, name):
             setattr(http.server, name, getattr(fastserve.server, name))
-    http.server.test = fastserve.cli.test
+    http.server.test = fastserve.server.test
 
 
 class Outcomes(unittest.TestResult):

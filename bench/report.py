@@ -44,9 +44,9 @@ class Entry:
     answer_bytes: int
     rounds: list[Round]
 
-    def ratio_to(self, floor: Entry) -> float:
+    def ratio_to(self, other: Entry) -> float:
         """Neighbours in time are compared, so what drifts on the machine cancels."""
-        return statistics.median(own.cpu_us / least.cpu_us for own, least in zip(self.rounds, floor.rounds))
+        return statistics.median(own.cpu_us / its.cpu_us for own, its in zip(self.rounds, other.rounds))
 
     def as_json(self) -> dict[str, Any]:
         rounds = [{**asdict(r.load), "rate": r.rate, "cpu_seconds": r.cpu_seconds, "cpu_us": r.cpu_us,
@@ -60,18 +60,21 @@ def _spread(values: list[float], digits: int) -> str:
     return "{} ({}-{})".format(*(f"{value:,.{digits}f}" for value in three))
 
 
+REFERENCES = ("floor", "http.server")  # whose CPU time that of the others is compared with
+
 HEADINGS = (
-    "server", "requests/s", "CPU us/request", "x floor", "RSS MiB", "p50 us", "p99 us", "bytes", "errors",
+    "server", "requests/s", "CPU us/request", *(f"x {name}" for name in REFERENCES),
+    "RSS MiB", "p50 us", "p99 us", "bytes", "errors",
 )
 
 
-def _row(entry: Entry, floor: Entry | None) -> tuple[str, ...]:
+def _row(entry: Entry, references: list[Entry | None]) -> tuple[str, ...]:
     rounds = entry.rounds
     return (
         entry.name,
         _spread([r.rate for r in rounds], 0),
         _spread([r.cpu_us for r in rounds], 2),
-        f"{entry.ratio_to(floor):.2f}" if floor else "-",
+        *(f"{entry.ratio_to(other):.2f}" if other else "-" for other in references),
         f"{max(r.resident_bytes for r in rounds) / 2**20:.1f}",
         f"{statistics.median(r.load.p50_us for r in rounds):,.0f}",
         f"{statistics.median(r.load.p99_us for r in rounds):,.0f}",
@@ -81,8 +84,9 @@ def _row(entry: Entry, floor: Entry | None) -> tuple[str, ...]:
 
 
 def table(entries: list[Entry]) -> str:
-    floor = next((entry for entry in entries if entry.name == "floor"), None)
-    rows = [HEADINGS, *(_row(entry, floor) for entry in entries)]
+    named = {entry.name: entry for entry in entries}
+    references = [named.get(name) for name in REFERENCES]
+    rows = [HEADINGS, *(_row(entry, references) for entry in entries)]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])

@@ -209,11 +209,12 @@ def _lighttpd(place: Place) -> list[str]:
 TREE = {"PYTHONPATH": str(ROOT)}  # measure this tree, installed or not
 
 
-def _handlers(module: str, server: str) -> Callable[[Place], list[str]]:
+def _handlers(module: str, server: str, server_module: str = "") -> Callable[[Place], list[str]]:
     def argv(place: Place) -> list[str]:
         handler = "hello" if place.workload.name == "hello" else "files"
         return [sys.executable, str(HERE / "apps" / "handlers.py"), "--module", module, "--server", server,
-                "--handler", handler, "--port", str(place.port), "--directory", str(place.site)]
+                "--server-module", server_module or module, "--handler", handler, "--port", str(place.port),
+                "--directory", str(place.site)]
     return argv
 
 
@@ -245,6 +246,10 @@ CONTESTANTS = {
                    _needs_import("from fastserve import HTTPServer"), _fastserve_version, TREE),
         Contestant("fastserve-threads", ("hello",), _handlers("fastserve", "ThreadingHTTPServer"),
                    _needs_import("from fastserve import ThreadingHTTPServer"), _fastserve_version, TREE),
+        # The handler class alone: everything else is the standard library's.
+        Contestant("fastserve-handler", ("file1k", "hello"),
+                   _handlers("fastserve", "ThreadingHTTPServer", "http.server"),
+                   _needs_import("import fastserve"), _fastserve_version, TREE),
         # For hello neither has a handler to run: lighttpd sends a file, nginx the text in its configuration.
         Contestant("lighttpd", ("file1k", "hello"), _lighttpd, _needs_program("lighttpd"),
                    lambda: first_line([_program("lighttpd"), "-v"])),

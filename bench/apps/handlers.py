@@ -1,4 +1,4 @@
-"""The two handlers everyone writes, for http.server and for whatever has its API: one script, two imports.
+"""The two handlers everyone writes, for http.server and for whatever has its API: one script, other imports.
 
 Started by bench/servers.py; knows no server but the module named on its command line.
 """
@@ -9,6 +9,7 @@ import importlib
 
 options = argparse.ArgumentParser()
 options.add_argument("--module", choices=["http.server", "fastserve"], required=True)
+options.add_argument("--server-module", choices=["http.server", "fastserve"], help="default: the same")
 options.add_argument("--server", choices=["HTTPServer", "ThreadingHTTPServer"], required=True)
 options.add_argument("--handler", choices=["hello", "files"], required=True)
 options.add_argument("--port", type=int, required=True)
@@ -41,5 +42,6 @@ class Files(api.SimpleHTTPRequestHandler):
 
 
 handler = Hello if args.handler == "hello" else functools.partial(Files, directory=args.directory)
-with getattr(api, args.server)(("127.0.0.1", args.port), handler) as server:
+servers = importlib.import_module(args.server_module or args.module)
+with getattr(servers, args.server)(("127.0.0.1", args.port), handler) as server:
     server.serve_forever()

@@ -11,6 +11,7 @@ import io
 import pickle
 import socketserver
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -189,6 +190,30 @@ def test_the_recipe_needs_no_host_and_no_empty_line() -> None:
     assert parsed.error_code is None
     assert parsed.headers["Accept"] == "x"
     assert Recipe(b"GET / HTTP/1.1\r\n").headers.keys() == []
+
+
+def test_the_recipe_s_lines_may_end_in_lf_alone() -> None:
+    """As those of wsgiref's own tests, and of texts in triple quotes."""
+    parsed = Recipe(b"POST /who HTTP/1.1\nHost: here\r\nAccept: x\n\nbody\n")
+    assert parsed.error_code is None
+    assert parsed.headers.items() == [("Host", "here"), ("Accept", "x")]
+    assert parsed.rfile.read() == b"body\n"
+
+
+def test_from_the_system_lines_end_in_crlf(tmp_path: Path) -> None:
+    """Whatever file object it is: a network client may be at its other end."""
+    (tmp_path / "request").write_bytes(b"GET / HTTP/1.1\n\n")
+    handler = Bare()
+    handler.log_message = lambda *args: None
+    with open(tmp_path / "request", "rb") as handler.rfile:
+        handler.raw_requestline = handler.rfile.readline()
+        assert handler.parse_request() is False
+    assert handler.written().startswith(b"HTTP/1.0 400 ")
+
+
+@pytest.mark.parametrize("line", [b"GET /\r HTTP/1.1\n", b"GET / HTTP/1.1\r\r\n", b"GET /\0 HTTP/1.1\n"])
+def test_the_recipe_takes_no_other_line_ends(line: bytes) -> None:
+    assert Recipe(line + b"\n").error_code == 400
 
 
 def test_the_recipe_reports_an_error() -> None:

@@ -1,17 +1,13 @@
-"""CPython's own tests of http.server, run on fastserve: they fail where differences.py says, and only there.
+"""CPython's own tests of http.server and what is built on it fail on fastserve where differences.py says.
 
-Every failure must be named by a row there, and every named test that this Python has must fail, so that no
-row outlives its difference. rebound.py runs the suite; what it leaves out, and why:
+Nowhere else: every test that passes on http.server and fails on fastserve must be named by a row there, and every named
+test that this Python has must fail, so that no row outlives its difference. rebound.py runs the suites; what
+it leaves out, and why:
 
   CGI*               the cases of CGIHTTPRequestHandler, which is http.server's own until fastserve has one
   BaseHTTPSServer*   the cases of HTTPSServer, from 3.14 on: they come with the tests of TLS
 """
 
-import importlib.util
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,64 +15,60 @@ import pytest
 import fastserve
 
 from .differences import DIFFERENCES
-
-PATIENCE = 60.0
+from .rebound import SUITES, Outcomes, is_there, run_all
 
 # Not about behaviour: it compares http.server's __all__ with what that module defines itself, and here its
 # names are bound to classes of another module. tests/test_server.py asks the same of fastserve.server.
 OF_THE_MODULE_ITSELF = {"MiscTestCase.test_all"}
 
+# How many tests of each suite there are at least, so that none gets lost. 3.10 has the fewest.
+AT_LEAST = {
+    "test_httpservers": 59, "test_wsgiref": 34, "test_xmlrpc": 90, "test_docxmlrpc": 8, "test_pydoc": 2,
+    "test_logging": 1, "test_urllib2_localnet": 21,
+}
+
 EXPECTED = {test: key for key, row in DIFFERENCES.items() for test in row.tests}
 
-
-def has_suite() -> bool:
-    try:
-        return importlib.util.find_spec("test.test_httpservers") is not None
-    except ImportError:
-        return False
+All = dict[tuple[str, str], Outcomes]
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    if not has_suite():
-        pytest.skip("this Python has no test package (test.test_httpservers)")
-    where = tmp_path_factory.mktemp("suite")
-    # TMPDIR: the suite serves the system's temporary folder, which should be its own.
-    env = {**os.environ, "PYTHONPATH": str(Path(fastserve.__file__).parents[1]), "TMPDIR": str(where)}
-    program = Path(__file__).with_name("rebound.py")
-    run = subprocess.run(
-        [sys.executable, str(program), "result.json"],
-        cwd=where, env=env, timeout=PATIENCE, capture_output=True, text=True, check=False,
-    )
-    assert run.returncode == 0, run.stderr[-5000:]
-    result: dict[str, str] = json.loads((where / "result.json").read_text("utf-8"))
-    return result
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> All:
+    return run_all(tmp_path_factory.mktemp("suites"), Path(fastserve.__file__).parents[1])
 
 
-def failed(outcomes: dict[str, str]) -> set[str]:
-    return {test for test, outcome in outcomes.items() if outcome.startswith("failed")}
+def both(suite: str, outcomes: All) -> tuple[Outcomes, Outcomes]:
+    """What became of a suite's tests on http.server and on fastserve."""
+    if not is_there(suite):
+        pytest.skip(f"this Python has no test.{suite}")
+    return outcomes[suite, "http.server"], outcomes[suite, "fastserve"]
 
 
-def test_the_suite_is_whole(outcomes: dict[str, str]) -> None:
-    classes = {test.split(".")[0] for test in outcomes}
-    assert len(outcomes) >= 59
-    assert {
-        "BaseHTTPRequestHandlerTestCase",
-        "BaseHTTPServerTestCase",
-        "RequestHandlerLoggingTestCase",
-        "ScriptTestCase",
-        "SimpleHTTPRequestHandlerTestCase",
-        "SimpleHTTPServerTestCase",
-    } <= classes
-    skipped = [test for test, outcome in outcomes.items() if outcome.startswith("skipped")]
-    assert len(skipped) <= 3, skipped
+def with_outcome(kind: str, outcomes: Outcomes) -> set[str]:
+    return {test for test, outcome in outcomes.items() if outcome.startswith(kind)}
 
 
-def test_failures_are_intended_differences(outcomes: dict[str, str]) -> None:
-    unexpected = failed(outcomes) - EXPECTED.keys() - OF_THE_MODULE_ITSELF
-    assert not unexpected, "\n\n".join(f"{test}\n{outcomes[test]}" for test in sorted(unexpected))
+def failed(outcomes: Outcomes) -> set[str]:
+    return with_outcome("failed", outcomes)
 
 
-def test_intended_differences_are_real(outcomes: dict[str, str]) -> None:
-    stale = (outcomes.keys() & EXPECTED.keys()) - failed(outcomes)
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_same_tests_run(suite: str, outcomes: All) -> None:
+    theirs, ours = both(suite, outcomes)
+    assert ours.keys() == theirs.keys()
+    assert len(ours) >= AT_LEAST[suite]
+    assert with_outcome("skipped", ours) == with_outcome("skipped", theirs)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_failures_are_intended_differences(suite: str, outcomes: All) -> None:
+    theirs, ours = both(suite, outcomes)
+    unexpected = failed(ours) - failed(theirs) - EXPECTED.keys() - OF_THE_MODULE_ITSELF
+    assert not unexpected, "\n\n".join(f"{test}\n{ours[test]}" for test in sorted(unexpected))
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_intended_differences_are_real(suite: str, outcomes: All) -> None:
+    _, ours = both(suite, outcomes)
+    stale = (ours.keys() & EXPECTED.keys()) - failed(ours)
     assert not stale, f"these pass, so their rows should not name them: {sorted(stale)}"

@@ -32,9 +32,6 @@ SUITES: dict[str, tuple[str, ...]] = {
 
 WAYS = ("http.server", "fastserve")
 
-# Cases of http.server's own classes, by the beginning of their name. Not for now.
-LEFT_OUT = ("CGI", "BaseHTTPSServer")
-
 # Longer than the suites take side by side; a test that hangs ends its program with every thread's traceback.
 PATIENCE = 100
 
@@ -76,11 +73,9 @@ class Noting(unittest.TestResult):
 
 
 def wanted(suite: unittest.TestSuite, classes: tuple[str, ...]) -> unittest.TestSuite:
-    """Those classes of the suite, if any are named, without the cases left out."""
+    """Those classes of the suite, all if none is named."""
     return unittest.TestSuite(
-        case
-        for case in flat(suite)
-        if (not classes or type(case).__name__ in classes) and not type(case).__name__.startswith(LEFT_OUT)
+        case for case in flat(suite) if not classes or type(case).__name__ in classes
     )
 
 

@@ -150,7 +150,8 @@ class Loop:
         if not welcome:
             self._server.shutdown_request(sock)
             return
-        conn = Connection(sock, address, self._now, tls.is_secure(sock), self._patience_of_handlers())
+        handshaking, patience = tls.awaits_handshake(sock), self._patience_of_handlers()
+        conn = Connection(sock, address, self._now, handshaking, patience)
         self._connections.add(conn)
         self._settle(conn)
 

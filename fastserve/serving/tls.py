@@ -45,9 +45,10 @@ def require_ssl() -> None:
         raise RuntimeError("SSL support is missing: this Python was built without the ssl module")
 
 
-def is_secure(sock: object) -> bool:
-    """Whether ``sock`` is a TLS socket."""
-    return ssl is not None and isinstance(sock, ssl.SSLSocket)
+def awaits_handshake(sock: object) -> bool:
+    """Whether ``sock`` is a TLS socket whose handshake is still to be made."""
+    # No version has been agreed on before its end.
+    return ssl is not None and isinstance(sock, ssl.SSLSocket) and sock.version() is None
 
 
 def defer_handshakes(listener: socket.socket) -> None:

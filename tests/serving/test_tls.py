@@ -13,66 +13,25 @@ from typing import Any
 
 import pytest
 from helpers import PATIENCE, Client, connect, request
-from pairs import Task, certificate, client_context, receive_exactly, receive_until, reset, server_context
-from serving.apps import LARGE, Echo, Errors, Files, HTTPServer, Quiet, ThreadingHTTPServer
+from pairs import (
+    Task,
+    certificate,
+    client_context,
+    closing,
+    receive_exactly,
+    receive_until,
+    reset,
+    server_context,
+    tls_pair,
+)
+from serving.apps import LARGE, Echo, Files, Quiet
+from serving.secure import SERVERS, HTTPSServer, TLSClient, answers, hello
 
 import fastserve
 from fastserve.serving import tls
 
 Serve = Callable[..., Any]
 GET = request()
-
-
-class HTTPSServer(Errors, fastserve.HTTPSServer):
-    pass
-
-
-class ThreadingHTTPSServer(Errors, fastserve.ThreadingHTTPSServer):
-    pass
-
-
-def wrapped(server_class: Any, *args: Any) -> Any:
-    """As programs have long done it with http.server."""
-    server = server_class(*args)
-    server.socket = server_context().wrap_socket(server.socket, server_side=True)
-    return server
-
-
-def with_files(server_class: Any, *args: Any) -> Any:
-    return server_class(*args, certfile=certificate())
-
-
-SERVERS = {
-    "loop": functools.partial(with_files, HTTPSServer),
-    "threads": functools.partial(with_files, ThreadingHTTPSServer),
-    "loop, old habit": functools.partial(wrapped, HTTPServer),
-    "threads, old habit": functools.partial(wrapped, ThreadingHTTPServer),
-}
-
-
-@pytest.fixture(params=SERVERS.values(), ids=SERVERS)
-def https(request: pytest.FixtureRequest) -> Any:
-    """A function that makes a server; a test that asks for it runs with each."""
-    return request.param
-
-
-class TLSClient(Client):
-    """A client over TLS, to whom an end without a goodbye is an end."""
-
-    def __init__(self, address: Any, context: ssl.SSLContext | None = None) -> None:
-        super().__init__(address)
-        context = context or client_context()
-        try:
-            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
-        except BaseException:
-            self.sock.close()
-            raise
-
-
-def answers(server: Any, target: str = "/hello") -> bool:
-    """Whether a new client gets its answer."""
-    with TLSClient(server.server_address) as client:
-        return client.ask(request(target=target)).body == target.encode()
 
 
 # -- Requests and answers --------------------------------------------------------------------------
@@ -232,15 +191,6 @@ def test_a_single_request_without_the_loop(kind: str) -> None:
 # -- Handshakes that hold nobody up ----------------------------------------------------------------
 
 
-def hello() -> bytes:
-    """The first octets of a handshake."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
-    with contextlib.suppress(ssl.SSLWantReadError):
-        client.do_handshake()
-    return outgoing.read()
-
-
 def test_clients_without_a_handshake_disturb_nobody(serve: Serve, https: Any) -> None:
     server = serve(Quiet, https)
     greeting = hello()
@@ -343,15 +293,17 @@ def test_a_key_with_a_password(serve: Serve, tmp_path: Path, password: Any) -> N
         HTTPSServer(("127.0.0.1", 0), Quiet, **files, password="no")
 
 
-def test_which_sockets_are_secure() -> None:
+def test_which_sockets_await_a_handshake() -> None:
     with socket.socket() as plain:
-        assert not tls.is_secure(plain)
+        assert not tls.awaits_handshake(plain)
         tls.defer_handshakes(plain)
-    assert not tls.is_secure(None)
+    assert not tls.awaits_handshake(None)
     with server_context().wrap_socket(socket.socket(), server_side=True) as secure:
-        assert tls.is_secure(secure)
+        assert tls.awaits_handshake(secure)
         tls.defer_handshakes(secure)
         assert not secure.do_handshake_on_connect
+    with closing(*(ends := tls_pair())):
+        assert not tls.awaits_handshake(ends[0])
 
 
 def test_without_the_ssl_module(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,4 +312,4 @@ def test_without_the_ssl_module(monkeypatch: pytest.MonkeyPatch) -> None:
         fastserve.HTTPSServer(("127.0.0.1", 0), Quiet, certfile="none.pem")
     with socket.socket() as plain:
         tls.defer_handshakes(plain)
-        assert not tls.is_secure(plain)
+        assert not tls.awaits_handshake(plain)

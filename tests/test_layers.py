@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fastserve"
 
 # From the ground up. Inside a row a module may use those to its left and nobody else.
 LAYERS = {
-    "0": ("limits", "errors", "overrides"),
+    "0": ("limits", "errors", "overrides", "log"),
     "1": ("_ascii", "_head", "_parser", "_chunks", "_response"),
     "2": ("_sys", "_channel", "_reader", "_writer", "_conn"),
     "3": ("headers",),

@@ -8,7 +8,6 @@ Knows the compiled core and no loop. fastserve.server re-exports it.
 """
 
 import contextlib
-import functools
 import html
 import http.client
 import io
@@ -30,6 +29,7 @@ from fastserve._writer import ResponseWriter
 from fastserve.errors import REJECTIONS
 from fastserve.headers import make_headers, no_headers
 from fastserve.limits import MAX_LINE
+from fastserve.log import CONTROL_CHARS, MONTHS, format_address, format_date
 from fastserve.overrides import is_own
 
 DEFAULT_ERROR_MESSAGE: Final = """\
@@ -67,15 +67,6 @@ UNSET: Final = object()
 NO_PHRASE: Final = ("", "")
 
 BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED)
-
-MONTHS: Final = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-@functools.lru_cache(maxsize=2)
-def format_log_date(second: int) -> str:
-    """Return local time as the log has it: ``21/Nov/2026 10:33:07``."""
-    now = time.localtime(second)
-    return f"{now.tm_mday:02d}/{MONTHS[now.tm_mon]}/{now.tm_year:04d} {time.strftime('%H:%M:%S', now)}"
 
 
 def has_descriptor(rfile: Any) -> bool:
@@ -141,9 +132,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     # a class that sets this gets it decoded.
     decode_chunked = False
 
-    _control_char_table = str.maketrans(
-        {code: rf"\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {ord("\\"): r"\\"}
-    )
+    _control_char_table = CONTROL_CHARS
 
     command: str | None = None
     path: str
@@ -490,12 +479,11 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def log_date_time_string(self) -> str:
         """Return the local time as the log has it."""
-        return format_log_date(int(time.time()))
+        return format_date(int(time.time()))
 
     def address_string(self) -> str:
         """Return the client's address, never looked up in the DNS."""
-        # A unix socket's client has none.
-        return str(self.client_address[0]) if self.client_address else "-"
+        return format_address(self.client_address)
 
 
 LAZY_HEADERS: Final = BaseHTTPRequestHandler.headers

@@ -115,6 +115,7 @@ cdef class Connection:
     cdef readonly object sock
     cdef readonly int fd
     cdef readonly object client_address
+    cdef readonly object failure        # the OSError that a TLS handshake ended with, or None
     cdef public object handler          # attached to this connection, or None
     cdef public int registered          # what the loop's selector waits for, 0 for nothing
     cdef public double timer            # when the loop's timers will look at it, 0 for never
@@ -194,6 +195,8 @@ cdef class Connection:
                 return DO_END
             self._move(ANSWERING)
             return DO_ANSWER
+        if self.state == HANDSHAKING:
+            self.failure = TimeoutError("The handshake timed out")
         return DO_END
 
     def is_broken(self):
@@ -285,7 +288,8 @@ cdef class Connection:
         except TLS_WAITS as wait:
             self.interest = EVENT_WRITE if isinstance(wait, TLSWantsWrite) else EVENT_READ
             return DO_WAIT
-        except OSError:                 # also of a socket that somebody closed
+        except OSError as error:        # also of a socket that somebody closed
+            self.failure = error
             return DO_END
         self._move(WAITING)
         self.interest = EVENT_READ

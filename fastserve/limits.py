@@ -67,7 +67,7 @@ HEAD_TIMEOUT: Final = 30.0
 IDLE_TIMEOUT: Final = 75.0
 # Without any progress while a body arrives or an answer leaves (nginx: 60 s between two operations).
 PROGRESS_TIMEOUT: Final = 60.0
-# A TLS handshake, from accept to its end (nginx: client_header_timeout, 60 s).
+# A TLS handshake, from accept to its end (nginx: client_header_timeout, 60 s); without a loop by serving.tls.
 HANDSHAKE_TIMEOUT: Final = 30.0
 # After the last answer, for the client to read it and close (nginx's lingering_timeout: 5 s).
 LINGER_TIMEOUT: Final = 2.0

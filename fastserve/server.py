@@ -105,6 +105,20 @@ class HTTPServer(socketserver.TCPServer):
     def server_name(self, name: str) -> None:
         self.__server_name = name
 
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection; return its socket and its client's address.
+
+        A TLS handshake is made here only where no loop would make it, that is for handle_request(). Raises
+        OSError where that fails, which socketserver takes for a client that is gone.
+        """
+        loop = self.__loop
+        if loop is not None and loop.is_mine():
+            return super().get_request()
+        tls.defer_handshakes(self.socket)
+        sock, address = super().get_request()
+        tls.shake_hands(sock, address)
+        return sock, address
+
     def serve_forever(self, poll_interval: float | None = POLL_INTERVAL) -> None:
         """Serve until shutdown(). ``poll_interval`` is how often, in seconds, service_actions() is called.
 
@@ -114,7 +128,7 @@ class HTTPServer(socketserver.TCPServer):
             stops, self.__stops = self.__stops, False
             if stops:
                 return
-            loop = self.__loop = Loop(self)
+            loop = self.__loop = Loop(self, HTTPServer.get_request)
             stopped = self.__stopped = threading.Event()
         try:
             loop.run(POLL_INTERVAL if poll_interval is None else poll_interval)

@@ -6,6 +6,7 @@ What a handler does is done by the tests. The states and their times are in test
 import os
 import select
 import socket
+import ssl
 import subprocess
 import sys
 import tracemalloc
@@ -274,12 +275,15 @@ def test_what_is_no_handshake_is_the_end(octets: bytes) -> None:
     driven.peer.sendall(octets)
     driven.peer.shutdown(socket.SHUT_WR)
     assert shake_hands(driven) == END
+    assert isinstance(driven.conn.failure, ssl.SSLError)
     driven.close()
 
 
 def test_a_handshake_that_never_comes_is_the_end() -> None:
     driven = Shaking()
+    assert driven.conn.failure is None
     assert driven.conn.expire(NOW + limits.HANDSHAKE_TIMEOUT) == END
+    assert isinstance(driven.conn.failure, TimeoutError)
     driven.close()
 
 

@@ -39,15 +39,19 @@ INHERITS_MODE: Final = not sys.platform.startswith("linux")
 
 
 class Loop:
-    """Serves the connections of ``server`` (a bound and listening socketserver.TCPServer)."""
+    """Serves the connections of ``server`` (a bound and listening socketserver.TCPServer).
 
-    def __init__(self, server: socketserver.TCPServer) -> None:
+    ``own_accept`` is the get_request() that waits for nothing but a connection. Any other may, so that it is
+    called once a turn.
+    """
+
+    def __init__(
+        self, server: socketserver.TCPServer, own_accept: Any = socketserver.TCPServer.get_request
+    ) -> None:
         self._server = server
         self._listener: socket.socket = server.socket
         self._gives_away = not is_own(server.process_request, socketserver.BaseServer.process_request)
-        self._batch = (
-            limits.ACCEPT_BATCH if is_own(server.get_request, socketserver.TCPServer.get_request) else 1
-        )
+        self._batch = limits.ACCEPT_BATCH if is_own(server.get_request, own_accept) else 1
         self._selector = selectors.DefaultSelector()
         self._waker, self._woken = socket.socketpair()
         self._timers = Timers()
@@ -135,6 +139,8 @@ class Loop:
             except OSError as error:
                 if error.errno in EXHAUSTED:
                     self._pause_accepting(error)
+                else:
+                    tls.tell(error)  # where an override makes the handshake; whose it was nobody knows
                 return
             self._exhausted = False
             if INHERITS_MODE:
@@ -282,6 +288,8 @@ class Loop:
         if conn.handler is not None:
             self._finish_handler(conn)
         self._drop(conn)
+        if conn.failure is not None:
+            tls.tell(conn.failure, conn.client_address)
         self._server.shutdown_request(conn.sock)
         if self._resume:
             self._go_on_accepting()

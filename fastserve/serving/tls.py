@@ -1,4 +1,4 @@
-"""TLS for the loop: contexts made from files, and handshakes that never run inside accept().
+"""TLS for the servers: contexts made from files, handshakes outside accept(), and a line for one that fails.
 
 Knows ssl and no HTTP; serving.loop and fastserve.server call it. Where Python has no ssl module the
 functions that need it raise RuntimeError, and nothing is a TLS socket.
@@ -7,7 +7,10 @@ functions that need it raise RuntimeError, and nothing is a TLS socket.
 import socket
 from collections.abc import Callable, Iterable
 from os import PathLike
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from fastserve import log
+from fastserve.limits import HANDSHAKE_TIMEOUT
 
 if TYPE_CHECKING:
     import ssl
@@ -55,3 +58,41 @@ def defer_handshakes(listener: socket.socket) -> None:
     """Make accept() on a wrapped listening socket return before the handshake: nobody can block it then."""
     if ssl is not None and isinstance(listener, ssl.SSLSocket):
         listener.do_handshake_on_connect = False  # type: ignore[attr-defined]
+
+
+def shake_hands(sock: Any, client_address: Any) -> None:
+    """Make the handshake of an accepted socket, if there is one to make; for those who have no loop.
+
+    Raises OSError where it fails or takes longer than HANDSHAKE_TIMEOUT; that is told, and the socket closed.
+    """
+    if not awaits_handshake(sock):
+        return
+    timeout = sock.gettimeout()
+    try:
+        sock.settimeout(HANDSHAKE_TIMEOUT)
+        sock.do_handshake()
+        sock.settimeout(timeout)
+    except OSError as error:
+        tell(error, client_address)
+        sock.close()
+        raise
+
+
+def tell(error: OSError, client_address: Any = None) -> None:
+    """Write a line of the log, if ``error`` is a handshake's and not that of a client who left."""
+    words = complaint(error)
+    if words:
+        log.write(client_address, f"TLS handshake failed: {words}")
+
+
+def complaint(error: OSError) -> str:
+    """Return in OpenSSL's words what was wrong with a handshake; '' where that is not what ``error`` is."""
+    if isinstance(error, TimeoutError) and "handshake" in str(error):
+        return "timed out"
+    # Health checkers connect and leave, browsers think again: that is no error, whatever had been said.
+    # nginx tells of it at level info only, and who watches Go's log, which has it, asks how to be rid of it.
+    if ssl is None or not isinstance(error, ssl.SSLError) or error.errno != ssl.SSL_ERROR_SSL:
+        return ""
+    words = error.reason.replace("_", " ").lower() if error.reason else str(error)
+    detail = getattr(error, "verify_message", None)
+    return f"{words}: {detail}" if detail else words

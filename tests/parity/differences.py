@@ -152,6 +152,15 @@ DIFFERENCES: Final = {
         fastserve="ends the connection quietly; every other exception still goes to handle_error()",
         reason="it is not an error of the server, and any client can fill the log with it",
     ),
+    "handshakes": Difference(
+        title="A failed TLS handshake is a line of the log",
+        http_server="says nothing of it, and accepts nobody else while a client takes its time with one",
+        fastserve="makes handshakes beside each other, in 30 s at most, and writes to sys.stderr, behind the "
+        "client's address, what went wrong or that the time was up; of a client that only leaves it says "
+        "nothing. A handshake that get_request() makes holds up the others as before, and where it fails the "
+        "address is '-'",
+        reason="plain HTTP to the TLS port and certificates that are not trusted are what people look for",
+    ),
     "lifetime": Difference(
         title="A driven handler's __init__ returns before its requests come",
         http_server="answers all requests of a connection inside the handler's __init__(): what stands "

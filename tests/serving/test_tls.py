@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import PATIENCE, Client, connect, request
+from helpers import PATIENCE, Client, connect, nothing_left_behind, request
 from pairs import (
     Task,
     certificate,
@@ -279,18 +279,64 @@ def test_a_context_from_files() -> None:
         tls.make_context(certificate().with_name("cert.pem"), None, None, [])  # no key in it
 
 
-@pytest.mark.parametrize("password", ["sesame", b"sesame", lambda: "sesame"],
-                         ids=["str", "bytes", "callable"])
-def test_a_key_with_a_password(serve: Serve, tmp_path: Path, password: Any) -> None:
-    key = tmp_path / "key.pem"
-    subprocess.run(["openssl", "pkey", "-aes256", "-passout", "pass:sesame", "-in", certificate(),
-                    "-out", key],
-                   check=True, capture_output=True, timeout=60)
-    files = {"certfile": certificate().with_name("cert.pem"), "keyfile": key}
-    server = serve(Quiet, functools.partial(HTTPSServer, **files, password=password))
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A certificate, and its key with a password."""
+    key = tmp_path_factory.mktemp("locked") / "key.pem"
+    lock = ["openssl", "pkey", "-aes256", "-passout", "pass:sesame", "-in", certificate(), "-out", key]
+    subprocess.run(lock, check=True, capture_output=True, timeout=60)
+    return {"certfile": certificate().with_name("cert.pem"), "keyfile": key}
+
+
+KINDS_OF_PASSWORD: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "bytes": str.encode,
+    "bytearray": lambda word: bytearray(word.encode()),
+    "callable": lambda word: lambda: word,
+    "callable of bytes": lambda word: word.encode,
+}
+PASSWORDS = pytest.mark.parametrize("password", KINDS_OF_PASSWORD.values(), ids=KINDS_OF_PASSWORD)
+
+
+@PASSWORDS
+def test_a_key_with_a_password(serve: Serve, locked: Any, password: Any) -> None:
+    server = serve(Quiet, functools.partial(HTTPSServer, **locked, password=password("sesame")))
     assert answers(server)
-    with pytest.raises(ssl.SSLError):
-        HTTPSServer(("127.0.0.1", 0), Quiet, **files, password="no")
+
+
+@PASSWORDS
+@pytest.mark.parametrize("server_class", [fastserve.HTTPSServer, fastserve.ThreadingHTTPSServer])
+def test_the_wrong_password_is_an_error_at_once(locked: Any, password: Any, server_class: Any) -> None:
+    with nothing_left_behind(), pytest.raises(ssl.SSLError):
+        server_class(("127.0.0.1", 0), Quiet, **locked, password=password("wrong"))
+
+
+class Protocol(Quiet):
+    """Answers with the protocol that was agreed on."""
+
+    def do_GET(self) -> None:
+        self.answer(str(self.connection.selected_alpn_protocol()).encode())
+
+
+@pytest.mark.parametrize(("ours", "theirs", "selected"), [
+    (None, ["h2", "http/1.1"], "http/1.1"),
+    (None, ["http/1.1"], "http/1.1"),
+    (None, ["h2"], "None"),
+    (None, None, "None"),
+    (["x", "http/1.1"], ["http/1.1", "x"], "x"),  # the server's order counts
+    (("http/1.1",), ["h2", "http/1.1"], "http/1.1"),
+    ([], ["http/1.1"], "None"),
+])
+@pytest.mark.parametrize("server_class", [fastserve.HTTPSServer, fastserve.ThreadingHTTPSServer])
+def test_alpn_protocols(serve: Serve, server_class: Any, ours: Any, theirs: Any, selected: str) -> None:
+    server = serve(Protocol, server_class, certfile=certificate(), alpn_protocols=ours)
+    context = ssl.create_default_context(cafile=str(certificate()))
+    if theirs is not None:
+        context.set_alpn_protocols(theirs)
+    with TLSClient(server.server_address, context) as client:
+        assert client.ask(GET).body == selected.encode()
+        assert str(client.sock.selected_alpn_protocol()) == selected
+    assert server.alpn_protocols == (["http/1.1"] if ours is None else ours)
 
 
 def test_which_sockets_await_a_handshake() -> None:

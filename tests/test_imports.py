@@ -52,6 +52,23 @@ def test_importing_fastserve_leaves_out(absent: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_python_without_ssl_lacks_https_alone() -> None:
+    """The manual: then making an HTTPSServer is a RuntimeError."""
+    done = run("""if True:
+        import sys
+        sys.modules["ssl"] = None
+        import fastserve
+        here = ("127.0.0.1", 0), fastserve.SimpleHTTPRequestHandler
+        for server_class in (fastserve.HTTPSServer, fastserve.ThreadingHTTPSServer):
+            try:
+                server_class(*here, certfile="none.pem")
+            except RuntimeError as error:
+                print("ssl" in str(error))
+        fastserve.HTTPServer(*here).server_close()
+    """)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["True"] * 2, "")
+
+
 # -- Names -------------------------------------------------------------------------------------
 
 

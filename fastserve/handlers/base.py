@@ -13,7 +13,6 @@ import http.client
 import io
 import socket
 import socketserver
-import ssl
 import sys
 import time
 from email.message import Message
@@ -31,6 +30,11 @@ from fastserve.headers import make_headers, no_headers
 from fastserve.limits import MAX_LINE
 from fastserve.log import CONTROL_CHARS, MONTHS, format_address, format_date
 from fastserve.overrides import is_own
+
+try:
+    from ssl import SSLSocket
+except ImportError:  # a Python built without OpenSSL
+    SSLSocket = socket.socket  # type: ignore[misc, assignment]
 
 DEFAULT_ERROR_MESSAGE: Final = """\
 <!DOCTYPE HTML>
@@ -56,7 +60,7 @@ DEFAULT_ERROR_CONTENT_TYPE: Final = "text/html;charset=utf-8"
 
 # The socket classes whose descriptors or methods the compiled streams may use. A subclass may have
 # changed what recv and send mean, so it gets http.server's own streams.
-STREAMED: Final = (socket.socket, ssl.SSLSocket)
+STREAMED: Final = (socket.socket, SSLSocket)
 
 # A class between ours and socketserver's may have another __init__() and setup() than these.
 PLAIN_INIT: Final = socketserver.BaseRequestHandler.__init__

@@ -1,49 +1,57 @@
 """The headers of a request as an http.client.HTTPMessage that stays unread until it is needed.
 
-Asking for a field by name, which is all most handlers do, is answered from the parsed head. Anything
-else an email message can do makes the object a full one first, once, and it is one from then on.
+Asking for a field by name, which is all most handlers do, is answered from the parsed head. Whatever else
+is done with the object makes it an http.client.HTTPMessage first, once, by its type too.
 
 Knows RequestHead and the email package; handlers.base calls it.
 """
 
 import email.parser
-import http.client
+from collections.abc import Iterable
 from email.message import Message
-from typing import Any
+from http.client import HTTPMessage
+from typing import Any, Final
 
 from fastserve._head import RequestHead
 
+# What email's parser takes for a message with others in it. It looks for them where no body is, and says so
+# in the message's payload and defects; http.server's handlers have it that way.
+COMPOSITE: Final = ("multipart/", "message/")
 
-class RequestHeaders(http.client.HTTPMessage):
+
+class RequestHeaders(HTTPMessage):
     """Header fields by name in any case, in the order received, duplicates kept (RFC 9110 section 5).
 
-    While ``_head`` is in the instance's dictionary, the attributes of a full message are missing but for
-    those that somebody has set; asking for any other fills them in.
+    ``_head`` in the instance's dictionary is all there is of it. Another thread may fill it in at any time,
+    and its class is another then: so no method of this one can use super().
     """
 
-    def __init__(self, head: RequestHead) -> None:
-        self.__dict__["_head"] = head
-
     def __getattr__(self, name: str) -> Any:
-        own = self.__dict__
-        head = own.get("_head")
-        if head is not None:
-            full = http.client.HTTPMessage().__dict__ | {"_headers": head.fields(), "_payload": ""}
-            for key, value in full.items():
-                own.setdefault(key, value)
-            own.pop("_head", None)
-        if name in own:  # also where another thread was faster
-            return own[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        fill_in(self)
+        return getattr(self, name)
 
-    def __getstate__(self) -> dict[str, Any]:
-        self._headers  # noqa: B018  (a copy or a pickle is of a full message)
-        return self.__dict__
+    def __setattr__(self, name: str, value: Any) -> None:
+        fill_in(self)
+        setattr(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        fill_in(self)
+        delattr(self, name)
+
+    def __dir__(self) -> Iterable[str]:
+        fill_in(self)
+        return self.__dir__()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        fill_in(self)
+        return self.__reduce_ex__(protocol)
 
     def get(self, name: str, failobj: Any = None) -> Any:
         """Return the value (str) of the first field of that name, or ``failobj``."""
         head = self.__dict__.get("_head")
-        return super().get(name, failobj) if head is None else head.get(name, failobj)
+        if head is None or not isinstance(name, str):
+            return HTTPMessage.get(self, name, failobj)
+        return head.get(name, failobj)
 
     def __getitem__(self, name: str) -> Any:
         return self.get(name)
@@ -51,13 +59,42 @@ class RequestHeaders(http.client.HTTPMessage):
     def __contains__(self, name: object) -> bool:
         head = self.__dict__.get("_head")
         if head is None or not isinstance(name, str):
-            return super().__contains__(name)  # type: ignore[operator]
+            return HTTPMessage.__contains__(self, name)  # type: ignore[operator]
         return head.get(name) is not None
 
     def get_all(self, name: str, failobj: Any = None) -> Any:
         """Return the values (list of str) of all fields of that name, or ``failobj`` where there is none."""
         head = self.__dict__.get("_head")
-        return super().get_all(name, failobj) if head is None else head.get_all(name) or failobj
+        if head is None or not isinstance(name, str):
+            return HTTPMessage.get_all(self, name, failobj)
+        return head.get_all(name) or failobj
+
+
+def fill_in(headers: RequestHeaders) -> None:
+    """Make ``headers`` an HTTPMessage. Several threads may do so at once."""
+    own = headers.__dict__
+    head = own.get("_head")
+    if head is not None:
+        for name, value in full_message(head).__dict__.items():
+            own.setdefault(name, value)
+        own.pop("_head", None)
+    object.__setattr__(headers, "__class__", HTTPMessage)
+
+
+def full_message(head: RequestHead) -> Message:
+    """Return what http.server has for that head."""
+    if (head.get("content-type") or "").strip().lower().startswith(COMPOSITE):
+        return parsed(head, HTTPMessage)
+    message = HTTPMessage()
+    message._headers = head.fields()  # type: ignore[attr-defined]
+    message.set_payload("")
+    return message
+
+
+def parsed(head: RequestHead, message_class: type[Message]) -> Message:
+    """Return the fields as email's parser reads them, in as many lines as our own has found."""
+    lines = [f"{name}: {value}\r\n" for name, value in head.fields()]
+    return email.parser.Parser(_class=message_class).parsestr("".join([*lines, "\r\n"]))
 
 
 def make_headers(head: RequestHead, message_class: type[Message]) -> Message:
@@ -66,10 +103,11 @@ def make_headers(head: RequestHead, message_class: type[Message]) -> Message:
     http.client.HTTPMessage, the default, is given lazily; any other class is built by email's parser,
     as http.server does.
     """
-    if message_class is http.client.HTTPMessage:
-        return RequestHeaders(head)
-    _, _, block = head.raw.decode("latin-1").partition("\r\n")
-    return email.parser.Parser(_class=message_class).parsestr(block)
+    if message_class is not HTTPMessage:
+        return parsed(head, message_class)
+    headers = RequestHeaders.__new__(RequestHeaders)
+    headers.__dict__["_head"] = head
+    return headers
 
 
 def no_headers(message_class: type[Message]) -> Message:

@@ -79,7 +79,8 @@ class HTTPServer(socketserver.TCPServer):
     server_port: int
     __server_name: str | None = None
     # Nothing is made in an __init__, which a subclass may leave out: it has a socket of its own, say.
-    __lock = threading.Lock()  # of all servers, and held for moments
+    # Of all servers, held for moments. A signal's handler or the __del__ of garbage may come back to it.
+    __lock = threading.RLock()
     __loop: Loop | None = None
     __stopped: threading.Event
     __stops = False  # shutdown() was called before serve_forever() had begun
@@ -124,14 +125,16 @@ class HTTPServer(socketserver.TCPServer):
 
         None, which http.server takes for never, is the default.
         """
+        # Made before the lock is taken: to allocate may be to collect garbage, which may stop other servers.
+        loop, stopped = Loop(self, HTTPServer.get_request), threading.Event()
         with self.__lock:
+            self.__stopped, self.__loop = stopped, loop
             stops, self.__stops = self.__stops, False
-            if stops:
-                return
-            loop = self.__loop = Loop(self, HTTPServer.get_request)
-            stopped = self.__stopped = threading.Event()
         try:
-            loop.run(POLL_INTERVAL if poll_interval is None else poll_interval)
+            if stops:
+                loop.close()
+            else:
+                loop.run(POLL_INTERVAL if poll_interval is None else poll_interval)
         finally:
             self.__loop = None
             stopped.set()

@@ -11,7 +11,7 @@ a handler class overrides decides how its connections travel:
           it gets the socket as soon as that is readable, not an octet read, and keeps it
 
 Knows socketserver's server methods, which it calls by name so that every override counts, and no
-handler class. fastserve.server calls run() and stop(); stop() may come from any thread.
+handler class. fastserve.server makes it and calls run() in one thread; stop() may come from any.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ class Loop:
         self._resume = 0.0  # when accepting goes on; 0 while it does
         self._exhausted = False  # accept() has failed since it last succeeded
         self._stopping = False
-        self._thread: int | None = None
+        self._thread = threading.get_ident()
         self._now = 0.0
 
     # -- Any thread ------------------------------------------------------------------------------
@@ -72,14 +72,13 @@ class Loop:
             self._waker.send(b"\0")
 
     def is_mine(self) -> bool:
-        """Whether the calling thread is the one in run()."""
+        """Whether the calling thread is the loop's."""
         return self._thread == threading.get_ident()
 
     # -- The loop's thread -----------------------------------------------------------------------
 
     def run(self, poll_interval: float) -> None:
         """Serve until stop(). ``poll_interval`` is how often, in seconds, service_actions is called."""
-        self._thread = threading.get_ident()
         timeout = self._listener.gettimeout()
         self._listener.setblocking(False)
         tls.defer_handshakes(self._listener)
@@ -91,7 +90,7 @@ class Loop:
                 self._turn(poll_interval)
             self._finish()
         finally:
-            self._shut()
+            self.close()
             with contextlib.suppress(OSError):  # closed while we ran
                 self._listener.settimeout(timeout)
 
@@ -319,8 +318,8 @@ class Loop:
                     self._attend(key.data)
             self._now = time.monotonic()
 
-    def _shut(self) -> None:
-        """Give back all there is, also when an exception ends the loop."""
+    def close(self) -> None:
+        """Give back all there is. run() ends with it, however it ends; a loop that never ran needs it too."""
         for conn in list(self._connections):
             # Ctrl-C may have come between any two steps, so that a connection may be half closed already.
             with contextlib.suppress(Exception):

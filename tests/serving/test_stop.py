@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import socket
 import threading
 import time
@@ -78,6 +79,38 @@ def test_a_stop_that_comes_just_before_the_start() -> None:
         serving.result()
         stopping.result()
         assert not forgotten, "the server runs on"
+
+
+def test_garbage_that_stops_another_server_as_one_starts() -> None:
+    """As programs do whose server objects stop themselves in __del__ (pytest-localserver)."""
+
+    class Owner:
+        def __init__(self) -> None:
+            self.itself = self  # so that only the garbage collector finds it
+            self.server = HTTPServer(("127.0.0.1", 0), Quiet)
+            self.serving = Task(self.server.serve_forever)
+            assert ask(self.server.server_address, GET).status == 200
+
+        def __del__(self) -> None:
+            self.server.shutdown()
+            self.server.server_close()
+            stopped.append(self.serving)
+
+    class Server(HTTPServer):
+        @property
+        def process_request(self) -> Any:
+            """What is looked at before the first request."""
+            gc.collect()
+            return super().process_request
+
+    stopped: list[Task] = []
+    with nothing_left_behind(), Server(("127.0.0.1", 0), Quiet) as server:
+        Owner()
+        running = Running(server)
+        assert ask(server.server_address, GET).status == 200
+        assert len(stopped) == 1
+        stopped[0].result()
+        running.stop()
 
 
 def test_serving_again_after_a_stop() -> None:

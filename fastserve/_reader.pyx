@@ -41,6 +41,7 @@ cdef int64_t MAX_DRAINED_BODY = limits.MAX_DRAINED_BODY
 cdef double IDLE_TIMEOUT = limits.IDLE_TIMEOUT
 cdef double HEAD_TIMEOUT = limits.HEAD_TIMEOUT
 cdef double PROGRESS_TIMEOUT = limits.PROGRESS_TIMEOUT
+cdef double PASSED = 1e-9           # a deadline long gone: nothing is waited for
 
 
 @cython.final
@@ -261,16 +262,19 @@ cdef class RequestReader:
         if self.left > 0:
             self.left -= count
 
-    cdef bint _more(self) except -1:
-        """Wait for octets to read. False at the end of the body or stream."""
-        cdef double deadline
+    cdef bint _more(self, bint waits=True) except -1:
+        """Wait for octets to read. False at the end of the body or stream.
+
+        Not to wait is to raise TimeoutError at once.
+        """
+        cdef double deadline = PASSED
         if self.left == 0 or (self.decoder is not None and self.decoder.done):
             return False
         if self.decoder is not None and self._decode():
             return True
-        deadline = self.channel.patience(PROGRESS_TIMEOUT if self.mode == BODY else 0)
-        if deadline:
-            deadline += time.monotonic()
+        if waits:
+            deadline = self.channel.patience(PROGRESS_TIMEOUT if self.mode == BODY else 0)
+            deadline += time.monotonic() if deadline else 0
         if self._fill(deadline):
             return True
         if self.decoder is not None:
@@ -320,6 +324,18 @@ cdef class RequestReader:
         count = self._window(&at)
         while count == 0 and self._more():
             count = self._window(&at)
+        return self._cut(count if most < 0 else min(count, most))
+
+    def read_now(self, size=-1):
+        """Return at most ``size`` bytes that are here; None where none have come, b'' at the end."""
+        cdef const uint8_t *at = NULL
+        cdef Py_ssize_t most = -1 if size is None else size
+        cdef Py_ssize_t count = self._window(&at)
+        try:
+            while count == 0 and self._more(waits=False):
+                count = self._window(&at)
+        except TimeoutError:
+            return None
         return self._cut(count if most < 0 else min(count, most))
 
     def peek(self, size=0):

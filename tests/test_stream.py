@@ -5,13 +5,14 @@ Over pairs of sockets without a server. The parser has its own tests; files are 
 
 import array
 import io
+import select
 import shutil
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from helpers import PATIENCE, request
+from helpers import PATIENCE, request, wait_until
 from pairs import Ends, Task, next_head, reset, response
 
 from fastserve import limits
@@ -124,6 +125,41 @@ def test_a_long_line_and_a_long_body() -> None:
         assert ends.rfile.readline() == line + b"\n"
         assert ends.rfile.read() == line
         sending.result()
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp", "tls"])
+def test_read_now_never_waits(kind: str) -> None:
+    with Ends(kind) as ends:
+        ends.take(request("POST", "/", "Content-Length: 7") + b"he", end=False)
+        assert ends.rfile.read_now() == b"he"
+        assert ends.rfile.read_now() is None
+        ends.peer.sendall(b"llo")
+        assert select.select([ends.rfile], [], [], PATIENCE)[0]
+        assert (ends.rfile.read_now(2), ends.rfile.read_now(100)) == (b"ll", b"o")
+        ends.peer.sendall(b"!!" + request())
+        assert wait_until(ends.rfile.read_now)
+        assert ends.rfile.read_now() == b""
+
+
+def test_read_now_at_a_body_that_breaks_off(ends: Ends) -> None:
+    ends.take(request("POST", "/", "Content-Length: 7") + b"he")
+    assert (ends.rfile.read_now(0), ends.rfile.read_now(), ends.rfile.read_now()) == (b"", b"he", b"")
+
+
+def test_read_now_from_a_chunked_body(ends: Ends) -> None:
+    ends.take(request("POST", "/", "Transfer-Encoding: chunked") + b"2\r\nhe\r\n3", end=False)
+    ends.rfile.decode_chunks()
+    assert (ends.rfile.read_now(), ends.rfile.read_now()) == (b"he", None)
+    ends.peer.sendall(b"\r\nllo\r\n0\r\n\r\n")
+    assert (ends.rfile.read1(), ends.rfile.read_now()) == (b"llo", b"")
+
+
+def test_read_now_of_a_client_that_is_gone() -> None:
+    with Ends("tcp") as ends:
+        ends.take(request("POST", "/", "Content-Length: 7"), end=False)
+        reset(ends.peer)
+        with pytest.raises(ConnectionResetError):
+            wait_until(lambda: ends.rfile.read_now() is not None)
 
 
 def test_peek_takes_nothing(ends: Ends) -> None:

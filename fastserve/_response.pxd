@@ -13,6 +13,7 @@ cdef class ResponseHead:
     cdef readonly bint transfer_encoding    # a Transfer-Encoding field was written
     cdef readonly bint connection           # a Connection field was written
     cdef bint persistent            # the status line says HTTP/1.1 or later
+    cdef bint ended                 # its empty line was written
 
     cdef bint _reserve(self, Py_ssize_t length) except False
     cdef bint _add(self, const void *octets, Py_ssize_t length) except False
@@ -25,3 +26,4 @@ cdef class ResponseHead:
     cdef int _note(self, Py_ssize_t start, Py_ssize_t colon) noexcept
     cdef bint bodiless(self, object method)
     cdef void clear(self) noexcept
+    cdef void _forget(self) noexcept

@@ -32,12 +32,12 @@ CONNECTION_KEEP_ALIVE = 2
 
 @cython.final
 cdef class ResponseHead:
-    """The head being written. Emptied by ``take()``, after which the next one can begin."""
+    """The head being written. Emptied by ``take()``, after which it goes on, or the next one begins."""
 
     def __cinit__(self):
         self.data = NULL
         self.length = self.room = 0
-        self.clear()
+        self._forget()
 
     def __dealloc__(self):
         free(self.data)
@@ -49,6 +49,8 @@ cdef class ResponseHead:
         """
         cdef Py_ssize_t start = self.length
         cdef int status = code
+        if start == 0 and not self.pieces:
+            self._forget()              # of a head that was never ended
         try:
             self._add_text(protocol)
             self._add_status(status)
@@ -98,10 +100,11 @@ cdef class ResponseHead:
         self._add(b"\r\n", 2)
         if self.pieces is not None:
             self.pieces.append(self._cut(0))
+        self.ended = True
         return close
 
     def take(self):
-        """Return all that was written (bytes) and start anew."""
+        """Return all that was written (bytes)."""
         cdef bytes head
         if self.pieces is not None:
             head = b"".join(self.pieces)
@@ -134,13 +137,20 @@ cdef class ResponseHead:
         return self.status < 200 or self.status == 204 or self.status == 304 or method == "HEAD"
 
     cdef void clear(self) noexcept:
+        """The lines have left. What they said counts until the head ends, unless they were edited."""
         self.length = 0
-        self.pieces = None
-        self.status = 0
-        self.content_length = -1
-        self.transfer_encoding = self.connection = self.persistent = False
+        if self.pieces is not None:
+            self.pieces = None
+            self.content_length = -1
+        if self.ended:
+            self._forget()
 
     # -- Inside --------------------------------------------------------------------------------
+
+    cdef void _forget(self) noexcept:
+        self.status = 0
+        self.content_length = -1
+        self.transfer_encoding = self.connection = self.persistent = self.ended = False
 
     cdef bint _endless(self, object method):
         """Only the end of the connection would end this answer. A tunnel (CONNECT) is not an answer."""

@@ -57,15 +57,17 @@ cdef class ResponseWriter:
     def send_head(self, ResponseHead head not None, method):
         """Take what was written into ``head``; ``method`` is the request's (str or None).
 
-        It leaves with the first bytes of the body where the head declares some, else at once.
+        It leaves with the first bytes of the body where the head declares some, else at once. What is
+        written behind a head that has not ended may be the rest of it, so it is not counted.
         """
         cdef bint body = not head.bodiless(method)
-        cdef bint waits = body and head.pieces is None and head.content_length > 0 and head.status >= 200
+        cdef bint waits = (head.ended and body and head.pieces is None and head.content_length > 0
+                           and head.status >= 200)
         self.channel.lock()
         try:
             self._check_open()
             if head.status >= 200:
-                self.left = head.content_length if body else 0
+                self.left = -1 if not head.ended else head.content_length if body else 0
             if head.status == 101 or method == "CONNECT" and 200 <= head.status < 300:
                 self.channel.tunnel = True
                 self.left = -1

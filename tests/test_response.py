@@ -146,6 +146,40 @@ def test_the_end_of_a_head(protocol: str, version: str, close: bool, fields: lis
     assert closes == (close or added == "close")
 
 
+@pytest.mark.parametrize(("first", "second", "added"), [
+    ([], [], "close"), ([("Content-Length", "1")], [], ""), ([], [("Content-Length", "1")], ""),
+    ([("Connection", "x")], [], ""),
+])
+def test_a_head_in_two_parts(first: Any, second: Any, added: str) -> None:
+    head = begun()
+    for field in first:
+        head.header(*field)
+    assert head.take().endswith(b"\r\n")
+    for field in second:
+        head.header(*field)
+    assert head.end("GET", "HTTP/1.1", False) == bool(added)
+    assert head.take().endswith(b"Connection: close\r\n\r\n") == bool(added)
+    assert head.status == 0
+
+
+def test_an_edited_part_of_a_head_declares_nothing() -> None:
+    head = begun()
+    head.header("Content-Length", "1")
+    head.lines.pop()
+    assert head.take() == b"HTTP/1.1 200 Reason\r\n"
+    assert head.end("GET", "HTTP/1.1", False)
+
+
+def test_a_head_that_never_ended_says_nothing_of_the_next() -> None:
+    head = begun()
+    head.header("Content-Length", "1")
+    head.header("Connection", "x")
+    head.take()
+    head.status_line("HTTP/1.1", 200, "Reason")
+    assert (head.content_length, head.connection) == (-1, False)
+    assert head.end("GET", "HTTP/1.1", False)
+
+
 @pytest.mark.parametrize("status", [100, 101, 103, 199])
 def test_an_interim_head_says_nothing_of_the_connection(status: int) -> None:
     head = begun(status=status)

@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from pairs import Ends, Task, receive_exactly, reset, response, small_buffers
 
+from fastserve._response import ResponseHead
+
 
 @pytest.fixture(params=["unix", "tcp", "records"])
 def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
@@ -219,6 +221,39 @@ def test_two_heads_before_a_body(records: Ends) -> None:
     assert records.has_nothing()
     records.wfile.write(b"x")
     assert records.receive().startswith(b"HTTP/1.1 200 ")
+
+
+def begun(length: int | None = None) -> ResponseHead:
+    """A head without its empty line."""
+    head = ResponseHead()
+    head.status_line("HTTP/1.1", 200, "Reason")
+    if length is not None:
+        head.header("Content-Length", length)
+    return head
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_rest_of_a_head_may_be_written_by_hand(records: Ends, method: str) -> None:
+    """As CGI scripts do: it is no body yet, so HEAD gets it too and no length counts it."""
+    records.wfile.send_head(begun(4), method)
+    assert records.receive() == b"HTTP/1.1 200 Reason\r\nContent-Length: 4\r\n"
+    records.wfile.write(b"X-Hand: yes\r\n\r\nbody")
+    assert records.receive() == b"X-Hand: yes\r\n\r\nbody"
+    assert records.wfile.is_complete()
+
+
+@pytest.mark.parametrize(("method", "left"), [("GET", 4), ("HEAD", 0)])
+def test_a_head_in_two_parts_counts_as_one(records: Ends, method: str, left: int) -> None:
+    head = begun(4)
+    records.wfile.send_head(head, method)
+    assert records.receive().endswith(b"Content-Length: 4\r\n")
+    assert records.wfile.unwritten == -1
+    head.header("X-More", "yes")
+    head.end(method, "HTTP/1.1", False)
+    records.wfile.send_head(head, method)
+    assert records.wfile.unwritten == left
+    records.wfile.flush()
+    assert records.receive() == b"X-More: yes\r\n\r\n"
 
 
 # -- Gathering, as a handler's wbufsize asks -------------------------------------------------------

@@ -192,6 +192,22 @@ def do_PIECES(self: Any) -> None:
         self.wfile.flush()
 
 
+def do_EARLY(self: Any) -> None:
+    """A head that is flushed before it ends, and has no length."""
+    self.send_response(200)
+    self.flush_headers()
+    self.end_headers()
+    self.wfile.write(b"until the end")
+
+
+def do_BYHAND(self: Any) -> None:
+    """A head whose end is written like a body."""
+    self.send_response(200)
+    self.send_header("Content-Length", "2")
+    self.flush_headers()
+    self.wfile.write(b"\r\nok")
+
+
 def do_CLOSE(self: Any) -> None:
     self.close_connection = True
     answer(self, b"bye")

@@ -239,8 +239,9 @@ class Loop:
             handler.handle_one_request()
             close = handler.close_connection
         except Exception:
+            self._finish_handler(conn)  # before handle_error(), as in http.server
             self._report(conn)
-            close = True
+            return conn.answered(True, self._now)
         if close:
             self._finish_handler(conn)
         return conn.answered(close, self._now)

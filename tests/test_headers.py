@@ -278,7 +278,8 @@ QUIRKS = {
                            b"Content-Transfer-Encoding: base64\r\n\r\n",
     "a message": b"Host: x\r\nContent-Type: message/rfc822\r\n\r\n",
     "a delivery status": b"Content-Type: message/delivery-status\r\n\r\n",
-    "almost a message": b"Content-Type: \xa0message/x/y\r\n\r\n",
+    "a message behind what Python takes for white space": b"Content-Type: \xa0Message/rfc822\r\n\r\n",
+    "almost a message": b"Content-Type: message/x/y\r\n\r\n",
 }
 
 

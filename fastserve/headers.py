@@ -71,13 +71,13 @@ class RequestHeaders(HTTPMessage):
 
 
 def fill_in(headers: RequestHeaders) -> None:
-    """Make ``headers`` an HTTPMessage. Several threads may do so at once."""
+    """Make ``headers`` an HTTPMessage. Several threads may do so at once: the first one's is that of all."""
     own = headers.__dict__
     head = own.get("_head")
     if head is not None:
-        for name, value in full_message(head).__dict__.items():
-            own.setdefault(name, value)
-        own.pop("_head", None)
+        # Whole before anybody sees it; and who comes late puts back the same one, with all its changes.
+        full = own.setdefault("_full", {**vars(full_message(head))})
+        object.__setattr__(headers, "__dict__", full)
     object.__setattr__(headers, "__class__", HTTPMessage)
 
 

@@ -53,7 +53,7 @@ def is_lazy(headers: Any) -> bool:
 
 
 def outcome(headers: Any, use: Callable[[Any], Any]) -> Any:
-    """What a use gives, an exception's type where it raises; messages by their type and text."""
+    """What a use gives, an exception's type where it raises; messages by their text."""
     try:
         return comparable(use(headers))
     except Exception as error:
@@ -62,7 +62,7 @@ def outcome(headers: Any, use: Callable[[Any], Any]) -> Any:
 
 def comparable(value: Any) -> Any:
     if isinstance(value, email.message.Message):
-        return type(value), str(value)
+        return isinstance(value, http.client.HTTPMessage), str(value)
     if isinstance(value, email.errors.MessageDefect):
         return type(value)
     return [comparable(each) for each in value] if isinstance(value, list) else value

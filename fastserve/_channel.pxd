@@ -29,6 +29,7 @@ cdef class Channel:
     cdef bint broken            # nothing can be sent or received any more
     cdef bint wants_write       # the TLS layer must write before it can read, or the other way round
     cdef bint tunnel            # another protocol has begun: HTTP's framing counts no more
+    cdef bint answered          # a response to the request whose body is being read has begun
     # Received: data[start:stop], in a buffer that exists only while it holds something.
     cdef uint8_t *data
     cdef Py_ssize_t start

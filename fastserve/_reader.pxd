@@ -53,5 +53,6 @@ cdef class RequestReader:
     cdef bytes _generic_line(self, Py_ssize_t limit)
     cdef Py_ssize_t _into(self, target, bint once) except -1
     cdef bint is_spent(self) noexcept
+    cdef bint _is_next_line(self, Py_ssize_t limit) noexcept
     cdef bint _begin_next(self) except -1
     cdef void _end(self) noexcept

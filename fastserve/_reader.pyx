@@ -37,6 +37,7 @@ cdef enum Mode:
     BODY
     ENDED           # no further request can be read: every read gives b''
 
+cdef Py_ssize_t MAX_LINE = limits.MAX_LINE
 cdef int64_t MAX_DRAINED_BODY = limits.MAX_DRAINED_BODY
 cdef double IDLE_TIMEOUT = limits.IDLE_TIMEOUT
 cdef double HEAD_TIMEOUT = limits.HEAD_TIMEOUT
@@ -160,6 +161,7 @@ cdef class RequestReader:
         self.head = head
         self.drained = 0
         self.mode = BODY
+        self.channel.answered = False
         self.may_change = head.framing.upgrade or head.method == "CONNECT"
         self.left = -1 if head.framing.chunked else max(head.framing.content_length, 0)
 
@@ -368,6 +370,8 @@ cdef class RequestReader:
         """Return bytes up to and with the next LF, at most ``size`` where it is not negative."""
         cdef Py_ssize_t limit = -1 if size is None else size
         cdef Py_ssize_t length
+        if self._is_next_line(limit):
+            self.await_head()
         if self.mode != HEADED or limit == 0 or self.timed_out or self.closed:
             return self._generic_line(limit)
         length = self._line_length()
@@ -377,6 +381,15 @@ cdef class RequestReader:
         self.line = line if self.line_size == length else None
         self.mode = LINED
         return line
+
+    cdef bint _is_next_line(self, Py_ssize_t limit) noexcept:
+        """Whether a handler that has a loop of its own reads on: its request is over, and answered.
+
+        It asks for one octet more than a request line may have, as http.server does and its copies do. A
+        line of a body has no such size.
+        """
+        return (limit > MAX_LINE and self.mode == BODY and self.left == 0 and self.channel.answered
+                and not self.channel.driven and not self.closed)
 
     cdef Py_ssize_t _line_length(self) noexcept:
         """Of the request line with its end, or of all there is where a refused one has none."""

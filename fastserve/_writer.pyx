@@ -68,6 +68,7 @@ cdef class ResponseWriter:
             self._check_open()
             if head.status >= 200:
                 self.left = -1 if not head.ended else head.content_length if body else 0
+                self.channel.answered = True
             if head.status == 101 or method == "CONNECT" and 200 <= head.status < 300:
                 self.channel.tunnel = True
                 self.left = -1
@@ -106,6 +107,7 @@ cdef class ResponseWriter:
         self.channel.lock()
         try:
             self._check_open()
+            self.channel.answered = True
             length = <Py_ssize_t>self._account(view.len)
             if length > COPIED_BODY or not (self.size or self.block):
                 self._push(<const uint8_t *>view.buf, length, owner)

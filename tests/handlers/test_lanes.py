@@ -311,6 +311,32 @@ def test_handle_one_request_in_the_old_way(host: Any, serve: Any, client: Any) -
     assert peer.is_closed()
 
 
+def test_a_loop_and_handle_one_request_of_one_s_own(host: Any, serve: Any, client: Any) -> None:
+    """As Django's development server has them; the answers are written as they are."""
+
+    class Own(Handler):
+        def handle(self) -> None:
+            self.close_connection = True
+            self.handle_one_request()
+            while not self.close_connection:
+                self.handle_one_request()
+
+        def handle_one_request(self) -> None:
+            self.raw_requestline = self.rfile.readline(65537)
+            if self.parse_request():
+                body = b"".join(iter(lambda: self.rfile.readline(65537), b"")) or self.path.encode()
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    peer = client(serve(Own, host))
+    for n in range(3):
+        assert peer.ask(request(target=f"/{n}")).body == b"/%d" % n
+        assert peer.ask(request("POST", body=b"body\nbody")).body == b"body\nbody"
+    peer.send(request("POST", body=b"body") + request(target="/pipelined"))
+    assert [peer.reply().body for _ in range(2)] == [b"body", b"/pipelined"]
+    peer.end()
+    assert peer.is_closed()
+
+
 def test_peek_before_the_request(host: Any, serve: Any, client: Any) -> None:
     class Peeks(Handler):
         def handle_one_request(self) -> None:

@@ -71,9 +71,9 @@ cdef class RequestParser:
 
     def __cinit__(self, bint require_host=True):
         self.require_host = require_host
-        self.max_line = limits.MAX_LINE
+        self.max_line = limits.max_line()
         self.max_headers = limits.max_headers()
-        self.max_head = limits.MAX_HEAD
+        self.max_head = max(limits.MAX_HEAD, 4 * self.max_line)
         self.spans.fields = NULL
         self.clear()
 

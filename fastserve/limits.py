@@ -11,11 +11,23 @@ from typing import Final
 
 # A request line or header line, CRLF included: http.server reads readline(65536 + 1).
 MAX_LINE: Final = 65536
+# What max_line() may at most be raised to, so that positions in a head are 32 bits.
+MAX_RAISED_LINE: Final = 1 << 28
 # A whole head. http.server has no such bound (its others multiply to 6.5 MiB); nginx takes 4 x 8 KiB,
-# Node.js 16 KiB, Apache 100 x 8190. Four longest lines are room for every honest client.
+# Node.js 16 KiB, Apache 100 x 8190. Four longest lines are room for every honest client,
+# also where a program has raised their length.
 MAX_HEAD: Final = 4 * MAX_LINE
 # Empty lines before a request line: RFC 9112 2.2 asks for at least one.
 MAX_EMPTY_LINES: Final = 8
+
+
+def max_line() -> int:
+    """Return how many octets a header line may have: MAX_LINE, or http.client's own figure if that is more.
+
+    It is read at each call because programs raise it there at run time (warcprox to 4 MiB). A request
+    line has MAX_LINE in any case, as with http.server: the handler sees to that.
+    """
+    return min(max(int(getattr(http.client, "_MAXLINE", 0)), MAX_LINE), MAX_RAISED_LINE)
 
 
 def max_headers() -> int:

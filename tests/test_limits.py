@@ -205,6 +205,31 @@ def test_limits_can_be_set(over: int, step: int) -> None:
         assert verdict(octets, step, parser) == refused_if(over > 0, refusal), name
 
 
+@STEPS
+@AROUND
+def test_http_client_may_be_told_of_longer_lines(
+    over: int, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs raise it at run time; a parser made after that follows, with room for four such lines."""
+    monkeypatch.setattr(http.client, "_MAXLINE", 70000)
+    assert verdict(START + field_line(70000 + over) + b"\r\n", step) == refused_if(
+        over > 0, "HEADER_LINE_TOO_LONG")
+    assert verdict(head_of(280000 + over), step) == refused_if(over > 0, "HEAD_TOO_LONG")
+
+
+@pytest.mark.parametrize(("figure", "followed"), [(1, limits.MAX_LINE), (1 << 40, limits.MAX_RAISED_LINE)])
+def test_http_client_is_followed_within_bounds(
+    figure: int, followed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http.client, "_MAXLINE", figure)
+    assert RequestParser().max_line == limits.max_line() == followed
+
+
+def test_lines_without_http_clients_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(http.client, "_MAXLINE")
+    assert limits.max_line() == limits.MAX_LINE
+
+
 # -- Beside http.server ----------------------------------------------------------------------------
 
 class Oracle(http.server.BaseHTTPRequestHandler):

@@ -97,7 +97,7 @@ def read_head(rfile: Any, raw_requestline: bytes) -> RequestHead:
     while (
         lines[-1].endswith(b"\n") and lines[-1] not in (b"\r\n", b"\n") and len(lines) <= parser.max_headers
     ):
-        lines.append(rfile.readline(MAX_LINE + 1))
+        lines.append(rfile.readline(parser.max_line + 1))
     data = b"".join(lines if has_descriptor(rfile) else map(with_crlf, lines))
     while not parser.feed(data):
         data += b"\r\n"  # ends the line that broke off, and then the head

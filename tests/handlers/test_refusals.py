@@ -1,9 +1,10 @@
 """What a handler's own methods meet when a request is refused: the fields there are, the arguments given."""
 
+import http.client
 from typing import Any
 
 import pytest
-from helpers import request
+from helpers import ask, request
 
 from fastserve import BaseHTTPRequestHandler
 
@@ -102,3 +103,22 @@ def test_send_error_of_a_code_and_a_message(kind: str, host: Any, serve: Any, cl
 
     data, status = REFUSED[kind]
     assert client(serve(Short, host)).ask(data).status == status
+
+
+# -- http.client's figure ----------------------------------------------------------------------
+
+
+def test_longer_header_lines_do_not_make_the_request_line_longer(
+    host: Any, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with http.server, where a program raises http.client._MAXLINE."""
+    monkeypatch.setattr(http.client, "_MAXLINE", 1 << 20)
+
+    class Measuring(Cors):
+        def do_GET(self) -> None:
+            self.answer(b"%d" % len(self.headers["A"]))
+
+    address = serve(Measuring, host).server_address
+    assert ask(address, request("GET", "/", "A: " + "b" * 1000000)).body == b"1000000"
+    assert ask(address, request("GET", "/", "A: " + "b" * (1 << 20))).status == 431
+    assert ask(address, request("GET", "/" + "b" * 65536, "A: b")).status == 414

@@ -9,6 +9,7 @@ imports http.server, or ``python -m fastserve.patched program.py``.
 from fastserve.installing import install, uninstall
 from fastserve.server import (
     BaseHTTPRequestHandler,
+    CGIHTTPRequestHandler,
     HTTPServer,
     HTTPSServer,
     SimpleHTTPRequestHandler,
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BaseHTTPRequestHandler",
+    "CGIHTTPRequestHandler",
     "HTTPSServer",
     "HTTPServer",
     "SimpleHTTPRequestHandler",

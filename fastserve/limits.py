@@ -71,6 +71,13 @@ BACKLOG: Final = 1024
 # How long accepting pauses when descriptors run out, unless one is closed sooner.
 ACCEPT_PAUSE: Final = 1.0
 
+# -- CGI scripts (enforced by handlers.script) --------------------------------------------------
+
+# Without a byte from or to a script (Apache's TimeOut and nginx's fastcgi_read_timeout: 60 s).
+CGI_TIMEOUT: Final = 60.0
+# From SIGTERM to SIGKILL (Apache's mod_cgi: 3 s).
+CGI_GRACE: Final = 3.0
+
 # -- Deadlines (enforced by _conn, and by _reader and _writer where a thread waits) ------------------------
 
 # A head, from its first byte to its last (Apache's RequestReadTimeout: 20-40 s; nginx: 60 s).

@@ -37,6 +37,7 @@ from fastserve.handlers.base import (
     DEFAULT_ERROR_MESSAGE,
     BaseHTTPRequestHandler,
 )
+from fastserve.handlers.cgi import CGIHTTPRequestHandler
 from fastserve.handlers.static import SimpleHTTPRequestHandler
 from fastserve.serving import tls
 from fastserve.serving.loop import Loop
@@ -50,6 +51,7 @@ __all__ = [
     "DEFAULT_ERROR_CONTENT_TYPE",
     "DEFAULT_ERROR_MESSAGE",
     "BaseHTTPRequestHandler",
+    "CGIHTTPRequestHandler",
     "HTTPSServer",
     "HTTPServer",
     "SimpleHTTPRequestHandler",

@@ -5,11 +5,13 @@ And how hypothesis tries examples.
 
 import contextlib
 import socketserver
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cgi_scripts import ScriptFolder
 from helpers import Client, Running, log_messages, nothing_left_behind
 from hypothesis import settings
 
@@ -97,3 +99,12 @@ def folder(tmp_path: Path) -> Path:
     path = tmp_path / "served"
     path.mkdir()
     return path
+
+
+@pytest.fixture
+def scripts() -> Iterator[ScriptFolder]:
+    """A folder to serve with CGI scripts. No process may be left of them."""
+    with tempfile.TemporaryDirectory() as path:
+        folder = ScriptFolder(Path(path))
+        yield folder
+        folder.check_nothing_runs()

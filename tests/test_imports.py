@@ -26,8 +26,9 @@ PURE = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).r
               for path in PACKAGE.rglob("*.py") if path.name != "__main__.py")
 
 PUBLIC = {
-    "BaseHTTPRequestHandler", "HTTPSServer", "HTTPServer", "SimpleHTTPRequestHandler", "ThreadingHTTPSServer",
-    "ThreadingHTTPServer", "__version__", "install", "uninstall",
+    "BaseHTTPRequestHandler", "CGIHTTPRequestHandler", "HTTPSServer", "HTTPServer",
+    "SimpleHTTPRequestHandler", "ThreadingHTTPSServer", "ThreadingHTTPServer", "__version__", "install",
+    "uninstall",
 }
 
 
@@ -46,7 +47,9 @@ def test_a_module_can_be_imported_alone(module: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("absent", ["http.server", "argparse", "asyncio", "runpy", "fastserve.cli"])
+@pytest.mark.parametrize("absent", [
+    "http.server", "argparse", "asyncio", "runpy", "subprocess", "fastserve.cli",
+])
 def test_importing_fastserve_leaves_out(absent: str) -> None:
     done = run(f"import sys, fastserve; sys.exit({absent!r} in sys.modules)")
     assert (done.returncode, done.stderr) == (0, "")

@@ -23,7 +23,7 @@ LAYERS = {
     "1": ("_ascii", "_head", "_parser", "_chunks", "_response"),
     "2": ("_sys", "_channel", "_reader", "_writer", "_conn"),
     "3": ("headers",),
-    "4a": ("handlers", "handlers.base", "handlers.static"),
+    "4a": ("handlers", "handlers.base", "handlers.static", "handlers.script", "handlers.cgi"),
     "4b": ("serving", "serving.timers", "serving.tls", "serving.loop"),
     "5": ("server",),
     "6": ("installing", "__init__", "cli", "__main__", "patched"),

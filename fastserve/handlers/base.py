@@ -185,7 +185,11 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def setup(self) -> None:
         """Make ``connection``, ``rfile`` and ``wfile`` from ``request``."""
         sock = self.request
-        if type(sock) not in STREAMED or self.rbufsize == 0 or not is_own(super().setup, PLAIN_SETUP):
+        if (
+            type(sock) not in STREAMED
+            or not self._fastserve_reads_ahead()
+            or not is_own(super().setup, PLAIN_SETUP)
+        ):
             super().setup()
             return
         self.connection = sock
@@ -196,6 +200,10 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         block = io.DEFAULT_BUFFER_SIZE if self.wbufsize < 0 else self.wbufsize
         rfile, writer = open_streams(sock, block)
         self.rfile, self.wfile, self.__writer = rfile, writer, writer
+
+    def _fastserve_reads_ahead(self) -> bool:
+        """Whether rfile may hold more than was asked of it: not where rbufsize says that others read too."""
+        return self.rbufsize != 0
 
     @property
     def request(self) -> Any:

@@ -31,6 +31,8 @@ PAIRS = {
     "HTTPServer": (http.server.HTTPServer, fastserve.HTTPServer),
     "ThreadingHTTPServer": (http.server.ThreadingHTTPServer, fastserve.ThreadingHTTPServer),
 }
+if hasattr(http.server, "CGIHTTPRequestHandler"):  # until Python 3.14
+    PAIRS["CGIHTTPRequestHandler"] = http.server.CGIHTTPRequestHandler, fastserve.CGIHTTPRequestHandler
 
 
 @pytest.mark.parametrize("name", PAIRS)

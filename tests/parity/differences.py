@@ -289,6 +289,60 @@ DIFFERENCES: Final = {
         fastserve="has them on every Python",
         reason="one surface on every Python that is supported",
     ),
+    # -- CGI -----------------------------------------------------------------------------------
+    "cgi-subprocess": Difference(
+        title="CGI runs by subprocess on every Python version",
+        http_server="forks, in whatever thread it is; warns from 3.13 on, and from 3.15 on has no CGI; a "
+        "script has the client's socket for stdin and stdout, and the server's stderr",
+        fastserve="has CGI on every Python, without a fork of its own; body and output go through pipes, as "
+        "they come, and stderr to log_error(), line by line",
+        reason="fork() beside threads can deadlock (cpython #109096); with TLS there is no such socket",
+    ),
+    "cgi-user": Difference(
+        title="CGI scripts of root run as nobody, or not at all",
+        http_server="changes the user and keeps root's groups; where that fails it runs them as root",
+        fastserve="changes user and groups; where that fails the script does not run",
+        reason="a file that root's group may read is not nobody's",
+    ),
+    "cgi-body": Difference(
+        title="A CGI script reads the request's body and nothing else",
+        http_server="lets it read on to the next request, or wait for the client; a chunked body comes raw",
+        fastserve="ends stdin where the body ends, at once where there is none; 411 to a chunked one",
+        reason="RFC 3875 4.2: a script is given as many bytes as CONTENT_LENGTH says",
+    ),
+    "cgi-head": Difference(
+        title="HEAD gets a CGI script's head alone",
+        http_server="passes on the body too, if the script writes one",
+        fastserve="runs the script to its end, and drops what it writes behind the first empty line",
+        reason="RFC 3875 4.3.3: the server must",
+    ),
+    "cgi-failures": Difference(
+        title="A CGI script that cannot be run or says nothing is 403",
+        http_server="has sent status 200 before it starts the script, and then half a head is all there is",
+        fastserve="sends status 200 with the first output",
+        reason="the manual: problems with the script will be translated to error 403",
+    ),
+    "cgi-limits": Difference(
+        title="A CGI script that hangs is ended",
+        http_server="waits for it as long as it takes, also when the client is gone",
+        fastserve="ends it, and what it has started, when nothing has moved for cgi_timeout (60 s), when the "
+        "client resets the connection or cannot be written to, and when its body breaks off",
+        reason="a server that is left running must not collect dead scripts",
+    ),
+    "cgi-paths": Difference(
+        title="A CGI path is decoded once",
+        http_server="decodes it up to three times, and /cgi-bin/%252e%252e/x runs a program outside; has no "
+        "answer to /../, and takes an absolute-form target for a file",
+        fastserve="decodes it once, also in PATH_INFO; answers 400 to a path that leads out; drops the host",
+        reason="what is judged must be what is run (CVE-2014-4650)",
+    ),
+    "cgi-environment": Difference(
+        title="A CGI script is told nothing of other requests",
+        http_server="passes on HTTP_* and REMOTE_USER from its own environment; has no REMOTE_USER where the "
+        "password has a colon; a query that begins with - is an argument",
+        fastserve="leaves them out; divides at the first colon; makes no argument of such a query",
+        reason="httpoxy (CVE-2016-1000110), RFC 7617 2, and options from outside (CVE-2012-1823)",
+    ),
     # -- Servers and command line --------------------------------------------------------------
     "server-name": Difference(
         title="No reverse DNS at bind",

@@ -21,9 +21,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from fastserve.server import (
     GOODBYE,
+    CGIHTTPRequestHandler,
     HTTPServer,
     HTTPSServer,
     SimpleHTTPRequestHandler,
+    ThreadingHTTPServer,
+    ThreadingHTTPSServer,
     _banner,
     _get_best_family,
 )
@@ -112,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     add("-d", "--directory", metavar="DIR", help="serve this directory (default: the current one)")
     add("-p", "--protocol", metavar="VERSION", type=_protocol, default=PROTOCOLS[0],
         help="speak this HTTP version, HTTP/1.1 or HTTP/1.0 (default: %(default)s)")
+    add("--cgi", action="store_true",
+        help="run scripts in /cgi-bin and /htbin, as user nobody if started by root")
     add("--content-type", metavar="TYPE", type=_header_value,
         default=SimpleHTTPRequestHandler.default_content_type,
         help="content type of files whose name does not tell it (default: %(default)s)")
@@ -189,17 +194,23 @@ def _address(bind: str | None, port: int) -> tuple[int, Any]:
 
 
 def _handler(options: argparse.Namespace) -> Callable[..., SimpleHTTPRequestHandler]:
-    class Handler(SimpleHTTPRequestHandler):
-        protocol_version = options.protocol
-        default_content_type = options.content_type
+    base = CGIHTTPRequestHandler if options.cgi else SimpleHTTPRequestHandler
+    attributes = {"protocol_version": options.protocol, "default_content_type": options.content_type}
+    handler = type("Handler", (base,), attributes)
+    return functools.partial(handler, directory=options.directory, extra_response_headers=options.header)
 
-    return functools.partial(Handler, directory=options.directory, extra_response_headers=options.header)
+
+def _server_base(options: argparse.Namespace) -> type[HTTPServer]:
+    """Scripts may take long, so each gets a thread; files do not."""
+    if options.cgi:
+        return ThreadingHTTPServer if options.tls_cert is None else ThreadingHTTPSServer
+    return HTTPServer if options.tls_cert is None else HTTPSServer
 
 
 def _server(options: argparse.Namespace) -> socketserver.TCPServer:
     family, address = _address(options.bind, options.port)
     secure = options.tls_cert is not None
-    bases: tuple[type, ...] = (_DualStack, HTTPSServer if secure else HTTPServer)
+    bases: tuple[type, ...] = (_DualStack, _server_base(options))
     server_class: Callable[..., socketserver.TCPServer] = type("Server", bases, {"address_family": family})
     password = _KeyPassword(options.tls_password_file)
     tls: dict[str, Any] = {}

@@ -25,6 +25,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from cgi_scripts import ScriptFolder
+from helpers import connect, request
 
 import fastserve
 from fastserve import cli
@@ -418,6 +420,48 @@ def test_a_current_directory_that_is_gone(tmp_path: Path) -> None:
     assert refused(code=code, cwd=gone).startswith("cannot serve the current directory: ")
 
 
+# -- Scripts -----------------------------------------------------------------------------------
+
+
+def test_cgi_option(scripts: ScriptFolder) -> None:
+    scripts.add("echo $PATH_INFO $SERVER_PROTOCOL")
+    source = scripts.add("echo other", "other/script")
+    with serving("0", "--cgi", "-d", str(scripts.path), "-H", "X-Of", "files") as server:
+        answer, body = server.get("/cgi-bin/script/info")
+        assert (answer.reason, body) == ("Script output follows", b"/info HTTP/1.1\n")
+        assert answer.getheader("X-Of") is None
+        answer, body = server.get("/other/script")
+        assert (answer.getheader("X-Of"), body) == ("files", source.read_bytes())
+        assert server.get("/cgi-bin/nothing")[0].status == 404
+
+
+def test_scripts_are_files_without_the_option(scripts: ScriptFolder) -> None:
+    source = scripts.add("echo output")
+    with serving("0", "-d", str(scripts.path)) as server:
+        assert server.get("/cgi-bin/script")[1] == source.read_bytes()
+
+
+def test_cgi_over_tls(scripts: ScriptFolder, pem: Path) -> None:
+    scripts.add("echo output")
+    trust = ssl.create_default_context(cafile=str(pem / "cert.pem"))
+    paths = "--tls-cert", str(pem / "cert.pem"), "--tls-key", str(pem / "key.pem")
+    with serving("0", "-b", "127.0.0.1", "--cgi", "-d", str(scripts.path), *paths) as server:
+        assert server.get("/cgi-bin/script", context=trust)[1] == b"output\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_script_holds_nobody_and_ends_with_the_server(scripts: ScriptFolder, number: int) -> None:
+    scripts.add("sleep 1000 & note pid2 $!; note pid $$; wait", head="")
+    scripts.add("echo output", "cgi-bin/other")
+    with serving("0", "--cgi", "-d", str(scripts.path)) as server:
+        with connect(("127.0.0.1", server.port)) as waiting:
+            waiting.sendall(request("GET", "/cgi-bin/script"))
+            scripts.note("pid")
+            assert server.get("/cgi-bin/other")[1] == b"output\n"
+            assert server.signal(number)[0] == 0
+        scripts.check_nothing_runs()
+
+
 # -- Help --------------------------------------------------------------------------------------
 
 
@@ -431,7 +475,7 @@ def test_help_names_every_option() -> None:
     text = output("--help")
     assert text.startswith("usage: python -m fastserve [-h]")
     for option in ("port", "--bind", "--directory", "--protocol", "--content-type", "--tls-cert", "--tls-key",
-                   "--tls-password-file", "-H", "--header", "--version"):
+                   "--tls-password-file", "-H", "--header", "--cgi", "--version"):
         assert option in text
 
 

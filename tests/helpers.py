@@ -4,6 +4,7 @@ Every wait is bounded by PATIENCE. The fixtures of conftest.py are made of these
 """
 
 import contextlib
+import io
 import os
 import re
 import socket
@@ -251,8 +252,8 @@ LOG_LINE = re.compile(r"(\S+) - - \[\d\d/[A-Z][a-z]{2}/\d{4} \d\d:\d\d:\d\d\] (.
 def log_messages(text: str) -> list[str]:
     """The messages of a log, each line of which must have an address and a time in front."""
     messages = []
-    for line in text.splitlines():
-        match = LOG_LINE.fullmatch(line)
+    for line in io.StringIO(text):  # not splitlines(), which ends lines elsewhere too
+        match = LOG_LINE.fullmatch(line.rstrip("\n"))
         assert match, f"not a log line: {line!r}"
         messages.append(match[2])
     return messages

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import PATIENCE
+from helpers import PATIENCE, Client
 
 from fastserve._conn import SETTLE, WAIT, Connection, attach, open_streams
 from fastserve._head import RequestHead
@@ -119,6 +119,23 @@ def server_context() -> ssl.SSLContext:
 @functools.cache
 def client_context() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(certificate()))
+
+
+class TLSClient(Client):
+    """A client over TLS, to whom an end without a goodbye is an end."""
+
+    def __init__(self, address: Any, context: ssl.SSLContext | None = None) -> None:
+        super().__init__(address)
+        context = context or client_context()
+        try:
+            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
+        except BaseException:
+            self.sock.close()
+            raise
+
+    def send(self, data: bytes) -> None:
+        with contextlib.suppress(ssl.SSLEOFError):
+            super().send(data)
 
 
 class Ends:

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from helpers import PATIENCE, Client, nothing_left_behind, running, wait_until
-from pairs import certificate
-from serving.secure import TLSClient
+from pairs import TLSClient, certificate
 
 import fastserve
 from fastserve.serving import tls

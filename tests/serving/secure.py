@@ -1,4 +1,4 @@
-"""Servers over TLS in every way that programs make them, and a client for them.
+"""Servers over TLS in every way that programs make them.
 
 Knows fastserve's public classes only.
 """
@@ -10,8 +10,8 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from helpers import Client, request
-from pairs import certificate, client_context, server_context
+from helpers import request
+from pairs import TLSClient, certificate, client_context, server_context
 from serving.apps import Errors, HTTPServer, ThreadingHTTPServer
 
 import fastserve
@@ -91,19 +91,6 @@ ALL_SERVERS = {
     "get_request": Wrapping,
     "get_request, handshake later": WrappingForLater,
 }
-
-
-class TLSClient(Client):
-    """A client over TLS, to whom an end without a goodbye is an end."""
-
-    def __init__(self, address: Any, context: ssl.SSLContext | None = None) -> None:
-        super().__init__(address)
-        context = context or client_context()
-        try:
-            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
-        except BaseException:
-            self.sock.close()
-            raise
 
 
 def answers(server: Any, target: str = "/hello") -> bool:

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 from helpers import LOG_LINE, PATIENCE, Client, connect, request, wait_until
-from pairs import Task, certificate, reset, server_context
+from pairs import Task, TLSClient, certificate, reset, server_context
 from serving.apps import HTTPServer, Quiet, ThreadingHTTPServer
 from serving.secure import (
     ALL_SERVERS,
     SERVERS,
     HTTPSServer,
-    TLSClient,
     Wrapping,
     answers,
     hello,

@@ -15,6 +15,7 @@ import pytest
 from helpers import PATIENCE, Client, connect, nothing_left_behind, request
 from pairs import (
     Task,
+    TLSClient,
     certificate,
     client_context,
     closing,
@@ -25,7 +26,7 @@ from pairs import (
     tls_pair,
 )
 from serving.apps import LARGE, Echo, Files, Quiet
-from serving.secure import SERVERS, HTTPSServer, TLSClient, answers, hello
+from serving.secure import SERVERS, HTTPSServer, answers, hello
 
 import fastserve
 from fastserve.serving import tls

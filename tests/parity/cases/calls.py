@@ -1,0 +1,36 @@
+"""Which methods of a handler are called, and in what order."""
+
+from .table import CLOSE, SAME_DAY, Case, get, head, post
+
+CASES = [
+    Case("calls for GET", "recorded", get("/", CLOSE)).says_close(),
+    Case("calls for HEAD", "recorded", head("/", CLOSE), "HEAD").says_close(),
+    Case("calls for POST", "recorded", post("/", b"x", CLOSE), "POST").says_close(),
+    Case("calls for two requests", "recorded", get("/1") + get("/2", CLOSE), "GET GET").says_close(),
+    Case("calls for a method nobody has", "recorded", get("/", method="NOPE")),
+    Case("calls for an error", "recorded", get("/404", method="ERROR")),
+    Case("calls for an error, HEAD", "recorded", head("/", *["X: x"] * 99), "HEAD"),
+    Case("calls for Expect", "recorded", post("/", b"x", "Expect: 100-continue", CLOSE), "POST").says_close(),
+    Case("calls for a head in pieces", "recorded", get("/", CLOSE, method="PIECES")).says_close(),
+    Case("calls for an interim response", "recorded", get("/", CLOSE, method="HINTS")).says_close(),
+    Case("calls for a refused request", "recorded", get("/", *["X-Name: x"] * 99)),
+    Case("calls for a line too long", "recorded", get("/" + "x" * 65521)),
+    Case("calls for an exception", "recorded", get("/", method="RAISE")),
+    Case("calls for a log", "recorded", get("/", CLOSE, method="LOG")).says_close(),
+    Case("calls for a file", "recorded files", get("/hello.txt")),
+    Case("calls for a large file", "recorded files", get("/large.bin")),
+    Case("calls for a file, HEAD", "recorded files", head("/hello.txt"), "HEAD"),
+    Case("calls for 304", "recorded files", get("/hello.txt", SAME_DAY)),
+    Case("calls for a redirect", "recorded files", get("/list")),
+    Case("calls for an index page", "recorded files", get("/index/")),
+    Case("calls for a listing", "recorded files", get("/list/")),
+    Case("calls for a missing file", "recorded files", get("/nothing")),
+    Case("calls for POST to files", "recorded files", post("/hello.txt", b"x"), "POST"),
+    Case("calls around one request", "life", get("/", CLOSE)).says_close(),
+    Case("calls around two requests", "life", get("/1") + get("/", method="SAYCLOSE"), "GET GET"),
+    Case("calls around an exception", "life", get("/", method="RAISE")),
+    Case("calls around one request, driven", "driven life", get("/", method="SAYCLOSE")),
+    Case("calls around two requests, driven", "driven life", get("/1") + get("/", method="SAYCLOSE"),
+         "GET GET"),
+    Case("calls around an exception, driven", "driven life", get("/", method="RAISE")),
+]

@@ -1,11 +1,13 @@
-"""One server process for each file of tests, and the folder that it serves."""
+"""One server process for each file of tests and the folder that it serves; servers of every kind."""
 
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import ask, request
+from live.kinds import KINDS, OURS
 from live.process import Process, many_descriptors
 
 PATTERN = random.Random(2).randbytes(10 << 20)
@@ -36,3 +38,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 def served(server: Process) -> Path:
     """The folder."""
     return server.folder
+
+
+@pytest.fixture(params=KINDS.values(), ids=KINDS)
+def kind(request: pytest.FixtureRequest) -> Any:
+    """A server class with its handlers, of either library."""
+    return request.param
+
+
+@pytest.fixture(params=OURS.values(), ids=OURS)
+def ours(request: pytest.FixtureRequest) -> Any:
+    """For what http.server does not do."""
+    return request.param

@@ -1,4 +1,4 @@
-"""Rounds in, table and JSON out. Starts nothing but git. Called by run.py."""
+"""Rounds in, table and JSON out. Starts nothing but git. Called by run.py and stream.py."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ class Entry:
                 "rounds": rounds}
 
 
-def _spread(values: list[float], digits: int) -> str:
+def spread(values: list[float], digits: int) -> str:
+    """Median, least and most."""
     three = statistics.median(values), min(values), max(values)
     return "{} ({}-{})".format(*(f"{value:,.{digits}f}" for value in three))
 
@@ -72,8 +73,8 @@ def _row(entry: Entry, references: list[Entry | None]) -> tuple[str, ...]:
     rounds = entry.rounds
     return (
         entry.name,
-        _spread([r.rate for r in rounds], 0),
-        _spread([r.cpu_us for r in rounds], 2),
+        spread([r.rate for r in rounds], 0),
+        spread([r.cpu_us for r in rounds], 2),
         *(f"{entry.ratio_to(other):.2f}" if other else "-" for other in references),
         f"{max(r.resident_bytes for r in rounds) / 2**20:.1f}",
         f"{statistics.median(r.load.p50_us for r in rounds):,.0f}",
@@ -86,7 +87,11 @@ def _row(entry: Entry, references: list[Entry | None]) -> tuple[str, ...]:
 def table(entries: list[Entry]) -> str:
     named = {entry.name: entry for entry in entries}
     references = [named.get(name) for name in REFERENCES]
-    rows = [HEADINGS, *(_row(entry, references) for entry in entries)]
+    return aligned([HEADINGS, *(_row(entry, references) for entry in entries)])
+
+
+def aligned(rows: list[tuple[str, ...]]) -> str:
+    """Names to the left, figures to the right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])

@@ -209,9 +209,9 @@ def _lighttpd(place: Place) -> list[str]:
 TREE = {"PYTHONPATH": str(ROOT)}  # measure this tree, installed or not
 
 
-def _handlers(module: str, server: str, server_module: str = "") -> Callable[[Place], list[str]]:
+def handlers(module: str, server: str, server_module: str = "") -> Callable[[Place], list[str]]:
     def argv(place: Place) -> list[str]:
-        handler = "hello" if place.workload.name == "hello" else "files"
+        handler = place.workload.name if place.workload.name in ("hello", "events") else "files"
         return [sys.executable, str(HERE / "apps" / "handlers.py"), "--module", module, "--server", server,
                 "--server-module", server_module or module, "--handler", handler, "--port", str(place.port),
                 "--directory", str(place.site)]
@@ -242,13 +242,13 @@ CONTESTANTS = {
     for contestant in (
         Contestant("floor", ("file1k", "hello"), _floor, _build_floor,
                    lambda: first_line(["cc", "--version"]), body=lambda workload: b"x" * len(workload.body)),
-        Contestant("fastserve", ("file1k", "hello"), _handlers("fastserve", "HTTPServer"),
+        Contestant("fastserve", ("file1k", "hello"), handlers("fastserve", "HTTPServer"),
                    _needs_import("from fastserve import HTTPServer"), _fastserve_version, TREE),
-        Contestant("fastserve-threads", ("hello",), _handlers("fastserve", "ThreadingHTTPServer"),
+        Contestant("fastserve-threads", ("hello",), handlers("fastserve", "ThreadingHTTPServer"),
                    _needs_import("from fastserve import ThreadingHTTPServer"), _fastserve_version, TREE),
         # The handler class alone: everything else is the standard library's.
         Contestant("fastserve-handler", ("file1k", "hello"),
-                   _handlers("fastserve", "ThreadingHTTPServer", "http.server"),
+                   handlers("fastserve", "ThreadingHTTPServer", "http.server"),
                    _needs_import("import fastserve"), _fastserve_version, TREE),
         # For hello neither has a handler to run: lighttpd sends a file, nginx the text in its configuration.
         Contestant("lighttpd", ("file1k", "hello"), _lighttpd, _needs_program("lighttpd"),
@@ -257,7 +257,7 @@ CONTESTANTS = {
                    lambda: first_line([_program("nginx"), "-v"])),
         Contestant("bjoern", ("hello",), _bjoern, _needs_import("import bjoern"), _bjoern_version),
         # A plain http.server.HTTPServer would serve one keep-alive connection and leave 63 waiting.
-        Contestant("http.server", ("file1k", "hello"), _handlers("http.server", "ThreadingHTTPServer"),
+        Contestant("http.server", ("file1k", "hello"), handlers("http.server", "ThreadingHTTPServer"),
                    lambda: None, _python_version),
     )
 }

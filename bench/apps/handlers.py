@@ -1,4 +1,4 @@
-"""The two handlers everyone writes, for http.server and for whatever has its API: one script, other imports.
+"""Handlers that everyone writes, for http.server and for whatever has its API: one script, other imports.
 
 Started by bench/servers.py; knows no server but the module named on its command line.
 """
@@ -6,12 +6,13 @@ Started by bench/servers.py; knows no server but the module named on its command
 import argparse
 import functools
 import importlib
+import time
 
 options = argparse.ArgumentParser()
 options.add_argument("--module", choices=["http.server", "fastserve"], required=True)
 options.add_argument("--server-module", choices=["http.server", "fastserve"], help="default: the same")
 options.add_argument("--server", choices=["HTTPServer", "ThreadingHTTPServer"], required=True)
-options.add_argument("--handler", choices=["hello", "files"], required=True)
+options.add_argument("--handler", choices=["hello", "files", "events"], required=True)
 options.add_argument("--port", type=int, required=True)
 options.add_argument("--directory", required=True)
 args = options.parse_args()
@@ -34,6 +35,25 @@ class Hello(api.BaseHTTPRequestHandler):
         pass
 
 
+class Events(api.BaseHTTPRequestHandler):
+    """As many events as the path says, each with its number and the time of its writing, some ms apart."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        pieces, interval = map(int, self.path[1:].split("/"))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for number in range(pieces):
+            time.sleep(interval / 1000)
+            self.wfile.write(b"data: %d %d\n\n" % (number, time.monotonic_ns()))
+
+    def log_message(self, format, *args):
+        pass
+
+
 class Files(api.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -41,7 +61,7 @@ class Files(api.SimpleHTTPRequestHandler):
         pass
 
 
-handler = Hello if args.handler == "hello" else functools.partial(Files, directory=args.directory)
+handlers = {"hello": Hello, "events": Events, "files": functools.partial(Files, directory=args.directory)}
 servers = importlib.import_module(args.server_module or args.module)
-with getattr(servers, args.server)(("127.0.0.1", args.port), handler) as server:
+with getattr(servers, args.server)(("127.0.0.1", args.port), handlers[args.handler]) as server:
     server.serve_forever()

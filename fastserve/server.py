@@ -84,8 +84,9 @@ class HTTPServer(socketserver.TCPServer):
     # Of all servers, held for moments. A signal's handler or the __del__ of garbage may come back to it.
     __lock = threading.RLock()
     __loop: Loop | None = None
-    __stopped: threading.Event
-    __stops = False  # shutdown() was called before serve_forever() had begun
+    # socketserver's own, and by these names: old programs set the first and wait for the second.
+    _BaseServer__shutdown_request = False
+    _BaseServer__is_shut_down: threading.Event
 
     def server_bind(self) -> None:
         """Bind the socket and keep its port as ``server_port``."""
@@ -130,14 +131,11 @@ class HTTPServer(socketserver.TCPServer):
         # Made before the lock is taken: to allocate may be to collect garbage, which may stop other servers.
         loop, stopped = Loop(self, HTTPServer.get_request), threading.Event()
         with self.__lock:
-            self.__stopped, self.__loop = stopped, loop
-            stops, self.__stops = self.__stops, False
+            self._BaseServer__is_shut_down, self.__loop = stopped, loop
         try:
-            if stops:
-                loop.close()
-            else:
-                loop.run(POLL_INTERVAL if poll_interval is None else poll_interval)
+            loop.run(POLL_INTERVAL if poll_interval is None else poll_interval)
         finally:
+            self._BaseServer__shutdown_request = False
             self.__loop = None
             stopped.set()
 
@@ -150,10 +148,10 @@ class HTTPServer(socketserver.TCPServer):
         """
         with self.__lock:
             loop = self.__loop
-            self.__stops = loop is None
             if loop is None:
+                self._BaseServer__shutdown_request = True
                 return
-            stopped = self.__stopped
+            stopped = self._BaseServer__is_shut_down
         loop.stop()
         if not loop.is_mine():
             stopped.wait()

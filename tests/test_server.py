@@ -385,6 +385,20 @@ def test_shutdown_from_service_actions() -> None:
         assert server.turns == 3
 
 
+@BOTH
+def test_the_flag_of_socketserver_stops_it(base: Any) -> None:
+    """Old programs set it, where shutdown() would wait, and some wait for the event that goes with it."""
+    with base(LOCAL, Quiet) as server:
+        for _ in range(2):
+            runner = Running(server)
+            assert body_of(server) == b"/path"
+            assert not server._BaseServer__is_shut_down.is_set()
+            server._BaseServer__shutdown_request = True
+            assert server._BaseServer__is_shut_down.wait(PATIENCE)
+            runner.thread.join(PATIENCE)
+            assert not runner.thread.is_alive()
+
+
 def test_shutdown_lets_an_answer_leave(serve: Any) -> None:
     class Large(Quiet):
         def do_GET(self) -> None:

@@ -86,13 +86,17 @@ class Loop:
         self._selector.register(self._woken, selectors.EVENT_READ, self._wake)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         try:
-            while not self._stopping:
+            while not (self._stopping or self._is_asked_to_stop()):
                 self._turn(poll_interval)
             self._finish()
         finally:
-            self.close()
+            self._shut()
             with contextlib.suppress(OSError):  # closed while we ran
                 self._listener.settimeout(timeout)
+
+    def _is_asked_to_stop(self) -> bool:
+        """By socketserver's private flag, which old programs set to stop a server without waiting."""
+        return bool(getattr(self._server, "_BaseServer__shutdown_request", False))
 
     def _turn(self, poll_interval: float) -> None:
         events = self._selector.select(self._patience(poll_interval))
@@ -319,8 +323,8 @@ class Loop:
                     self._attend(key.data)
             self._now = time.monotonic()
 
-    def close(self) -> None:
-        """Give back all there is. run() ends with it, however it ends; a loop that never ran needs it too."""
+    def _shut(self) -> None:
+        """Give back all there is, also when an exception ends the loop."""
         for conn in list(self._connections):
             # Ctrl-C may have come between any two steps, so that a connection may be half closed already.
             with contextlib.suppress(Exception):

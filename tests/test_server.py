@@ -205,6 +205,24 @@ def test_explicit_calls_of_the_class_s_methods(serve: Any) -> None:
     assert body_of(server) == b"/path"
 
 
+@pytest.mark.parametrize("library", [http.server, fastserve])
+def test_a_class_between_does_not_bind(library: Any) -> None:
+    """Both call socketserver's server_bind() by its name."""
+    bound: list[str] = []
+
+    class Between(socketserver.TCPServer):
+        def server_bind(self) -> None:
+            bound.append("between")
+            super().server_bind()
+
+    class Server(library.HTTPServer, Between):
+        pass
+
+    with Server(LOCAL, Quiet) as server:
+        assert server.server_port > 0
+    assert bound == []
+
+
 def test_the_socket_may_be_replaced(serve: Any) -> None:
     server = HTTPServer(LOCAL, Quiet, bind_and_activate=False)
     server.socket.close()

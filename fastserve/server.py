@@ -129,7 +129,7 @@ class HTTPServer(socketserver.TCPServer):
         None, which http.server takes for never, is the default.
         """
         # Made before the lock is taken: to allocate may be to collect garbage, which may stop other servers.
-        loop, stopped = Loop(self, HTTPServer.get_request), threading.Event()
+        loop, stopped = Loop(self, OWN_ACCEPT), threading.Event()
         with self.__lock:
             self._BaseServer__is_shut_down, self.__loop = stopped, loop
         try:
@@ -155,6 +155,10 @@ class HTTPServer(socketserver.TCPServer):
         loop.stop()
         if not loop.is_mine():
             stopped.wait()
+
+
+# As it is here, whoever patches it later.
+OWN_ACCEPT: Final = HTTPServer.get_request
 
 
 class ThreadingHTTPServer(socketserver.ThreadingMixIn, HTTPServer):

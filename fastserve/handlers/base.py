@@ -177,7 +177,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def __is_driven(self) -> bool:
         """Whether a loop takes it from here, calling handle_one_request() for each request."""
         return (
-            is_own(self.handle, BaseHTTPRequestHandler.handle)
+            is_own(self.handle, PLAIN_HANDLE)
             and self.connection is self.request
             and attach(self.request, self, self.rfile, self.wfile)
         )
@@ -499,3 +499,4 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
 
 LAZY_HEADERS: Final = BaseHTTPRequestHandler.headers
+PLAIN_HANDLE: Final = BaseHTTPRequestHandler.handle

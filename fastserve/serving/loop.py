@@ -37,6 +37,10 @@ EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.E
 # Whether an accepted socket is as non-blocking as its listener, and does not know it (the BSDs, macOS).
 INHERITS_MODE: Final = not sys.platform.startswith("linux")
 
+# Compared with what a server has when a connection comes, so that a patch counts on any class, at any time.
+PLAIN_PROCESS: Final = socketserver.BaseServer.process_request
+PLAIN_ACCEPT: Final = socketserver.TCPServer.get_request
+
 
 class Loop:
     """Serves the connections of ``server`` (a bound and listening socketserver.TCPServer).
@@ -45,13 +49,10 @@ class Loop:
     called once a turn.
     """
 
-    def __init__(
-        self, server: socketserver.TCPServer, own_accept: Any = socketserver.TCPServer.get_request
-    ) -> None:
+    def __init__(self, server: socketserver.TCPServer, own_accept: Any = PLAIN_ACCEPT) -> None:
         self._server = server
         self._listener: socket.socket = server.socket
-        self._gives_away = not is_own(server.process_request, socketserver.BaseServer.process_request)
-        self._batch = limits.ACCEPT_BATCH if is_own(server.get_request, own_accept) else 1
+        self._own_accept = own_accept
         self._selector = selectors.DefaultSelector()
         self._waker, self._woken = socket.socketpair()
         self._timers = Timers()
@@ -136,7 +137,7 @@ class Loop:
     # -- Accepting -------------------------------------------------------------------------------
 
     def _accept(self) -> None:
-        for _ in range(self._batch):
+        for _ in range(limits.ACCEPT_BATCH if self._accepts_plainly() else 1):
             try:
                 sock, address = self._server.get_request()
             except OSError as error:
@@ -149,6 +150,12 @@ class Loop:
             if INHERITS_MODE:
                 sock.settimeout(sock.gettimeout())
             self._welcome(sock, address)
+
+    def _accepts_plainly(self) -> bool:
+        return (
+            is_own(self._server.get_request, self._own_accept)
+            and socketserver.TCPServer.get_request is PLAIN_ACCEPT  # which ours calls
+        )
 
     def _welcome(self, sock: Any, address: Any) -> None:
         try:
@@ -251,7 +258,7 @@ class Loop:
         return conn.answered(close, self._now)
 
     def _offer(self, conn: Connection) -> int:
-        if self._gives_away:
+        if not is_own(self._server.process_request, PLAIN_PROCESS):
             self._give_away(conn)
             return WAIT
         conn.offer()

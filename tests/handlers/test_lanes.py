@@ -12,6 +12,7 @@ import select
 import socket
 import threading
 from typing import Any
+from unittest import mock
 
 import pytest
 from helpers import PATIENCE, request, wait_until
@@ -229,6 +230,24 @@ def test_an_overridden_handle_sees_the_whole_connection(host: Any, serve: Any, c
     assert peer.ask(request("GET", "/2", "Connection: close")).body == b"/2"
     assert peer.is_closed()
     assert calls == ["begin None", "end"]
+
+
+def test_a_handle_that_is_patched_in(host: Any, serve: Any, client: Any) -> None:
+    """On the library's class, by a function such as it has itself."""
+    calls: list[str] = []
+    own = fastserve.BaseHTTPRequestHandler.handle
+
+    def handle(self: Any) -> None:
+        calls.append("begin")
+        own(self)
+        calls.append("end")
+
+    with mock.patch.object(fastserve.BaseHTTPRequestHandler, "handle", handle):
+        peer = client(serve(Handler, host))
+        peer.ask(request())
+        peer.ask(request("GET", "/", "Connection: close"))
+        assert peer.is_closed()
+    assert calls == ["begin", "end"]
 
 
 def test_a_handle_of_one_s_own(host: Any, serve: Any, client: Any) -> None:

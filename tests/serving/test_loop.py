@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from helpers import PATIENCE, Client, connect, request, wait_until
@@ -418,6 +419,28 @@ def test_a_hook_on_the_instance(serve: Serve, hook: str) -> None:
     server = serve(Quiet, Server)
     assert answers(server)
     assert len(called) == 1 if hook == "process_request" else called
+
+
+@pytest.mark.parametrize("hook", ["process_request", "get_request", "finish_request"])
+@pytest.mark.parametrize("on", ["the instance", "its class", "socketserver's class"])
+def test_a_hook_that_comes_while_it_serves(serve: Serve, hook: str, on: str) -> None:
+    called: list[Any] = []
+    server = serve(Quiet, type("Server", (HTTPServer,), {}))
+    assert answers(server)
+    owner = next(kind for kind in HTTPServer.__mro__ if hook in vars(kind))
+    own = getattr(server, hook) if on == "the instance" else getattr(owner, hook)
+
+    def noting(*args: Any) -> Any:
+        called.append(args)
+        return own(*args)
+
+    target = {"the instance": server, "its class": type(server), "socketserver's class": owner}[on]
+    with mock.patch.object(target, hook, noting):
+        assert answers(server)
+    assert called
+    called.clear()
+    assert answers(server)
+    assert not called
 
 
 @SERVERS

@@ -61,6 +61,7 @@ class Loop:
         self._resume = 0.0  # when accepting goes on; 0 while it does
         self._exhausted = False  # accept() has failed since it last succeeded
         self._stopping = False
+        self._telling = False  # handle_error() was called and has not returned
         self._thread = threading.get_ident()
         self._now = 0.0
 
@@ -161,7 +162,7 @@ class Loop:
         try:
             welcome = self._server.verify_request(sock, address)
         except Exception:
-            self._server.handle_error(sock, address)
+            self._tell(sock, address)
             welcome = False
         if not welcome:
             self._server.shutdown_request(sock)
@@ -222,6 +223,8 @@ class Loop:
                     self._close(conn)
                     return
         except Exception:
+            if self._telling:
+                raise
             self._report(conn)
             self._drop(conn)
             conn.sock.close()
@@ -245,16 +248,17 @@ class Loop:
             self._selector.register(conn.fd, conn.interest, conn)
 
     def _answer(self, conn: Connection) -> int:
-        handler = conn.handler
+        handler, close = conn.handler, True
         try:
-            handler.handle_one_request()
-            close = handler.close_connection
+            try:
+                handler.handle_one_request()
+                close = handler.close_connection
+            finally:  # as in http.server's __init__(): finish() comes before handle_error()
+                if close:
+                    conn.handler = None
+                    handler.finish()
         except Exception:
-            self._finish_handler(conn)  # before handle_error(), as in http.server
             self._report(conn)
-            return conn.answered(True, self._now)
-        if close:
-            self._finish_handler(conn)
         return conn.answered(close, self._now)
 
     def _offer(self, conn: Connection) -> int:
@@ -277,7 +281,7 @@ class Loop:
         try:
             self._server.process_request(sock, address)
         except Exception:
-            self._server.handle_error(sock, address)
+            self._tell(sock, address)
             self._server.shutdown_request(sock)
         except BaseException:
             self._server.shutdown_request(sock)
@@ -286,7 +290,17 @@ class Loop:
     def _report(self, conn: Connection) -> None:
         """Tell of an exception out of a handler; a client that went away is none."""
         if not (isinstance(sys.exc_info()[1], ConnectionError) and conn.is_broken()):
-            self._server.handle_error(conn.sock, conn.client_address)
+            self._tell(conn.sock, conn.client_address)
+
+    def _tell(self, sock: Any, address: Any) -> None:
+        """Call handle_error(), as socketserver does: what that raises ends serve_forever()."""
+        self._telling = True
+        try:
+            self._server.handle_error(sock, address)
+            self._telling = False
+        finally:
+            if self._telling:
+                sock.close()
 
     def _finish_handler(self, conn: Connection) -> None:
         handler, conn.handler = conn.handler, None

@@ -10,6 +10,7 @@ import http.server
 import io
 import select
 import socket
+import sys
 import threading
 from typing import Any
 from unittest import mock
@@ -213,6 +214,30 @@ def test_finish_is_called_after_an_exception(host: Any, serve: Any, client: Any)
     peer.send(request())
     assert peer.is_closed()
     assert calls == ["finish", "error"]
+
+
+def test_an_exception_in_finish_hides_another(host: Any, serve: Any, client: Any) -> None:
+    """One of them is told, and the other is its context."""
+    told: list[Any] = []
+
+    class Broken(Handler):
+        def do_GET(self) -> None:
+            raise KeyError("first")
+
+        def finish(self) -> None:
+            super().finish()
+            raise ValueError("second")
+
+    class Server(host):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            told.append(sys.exc_info()[1])
+
+    peer = client(serve(Broken, Server))
+    peer.send(request())
+    assert peer.is_closed()
+    assert [(repr(error), repr(error.__context__)) for error in told] == [
+        ("ValueError('second')", "KeyError('first')")
+    ]
 
 
 def test_an_overridden_handle_sees_the_whole_connection(host: Any, serve: Any, client: Any) -> None:

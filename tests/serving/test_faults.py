@@ -11,6 +11,8 @@ from helpers import PATIENCE, Client, request, wait_until
 from pairs import Task, reset
 from serving.apps import Gate, HTTPServer, Quiet, ThreadingHTTPServer, answers
 
+import fastserve
+
 Serve = Callable[..., Any]
 SERVERS = pytest.mark.parametrize("server_class", [HTTPServer, ThreadingHTTPServer])
 GET = request()
@@ -65,6 +67,42 @@ def test_an_exception_in_a_hook(serve: Serve, server_class: Any, hook: str) -> N
     assert wait_until(lambda: server.errors == ["Broken()"] * 3)
     bad.clear()
     assert answers(server)
+
+
+@pytest.mark.parametrize("hook", ["verify_request", "process_request", "finish_request"])
+def test_an_exception_in_handle_error_ends_the_loop(hook: str) -> None:
+    """As those want it who write ``raise`` there; it is called once."""
+    told: list[str] = []
+
+    class Server(fastserve.HTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            told.append("told")
+            raise  # noqa: PLE0704  (the exception that is being handled)
+
+    kind = type("Server", (Server,), {hook: broken})
+    with kind(("127.0.0.1", 0), Quiet) as server, Client(server.server_address) as client:
+        client.send(GET)
+        with pytest.raises(Broken):
+            server.serve_forever()
+        assert client.is_closed()
+    assert told == ["told"]
+
+
+def test_an_exception_in_a_handler_and_in_handle_error() -> None:
+    told: list[str] = []
+
+    class Server(fastserve.HTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            told.append("told")
+            raise KeyError("in handle_error()")
+
+    handler = type("Handler", (Quiet,), {"do_GET": broken})
+    with Server(("127.0.0.1", 0), handler) as server, Client(server.server_address) as client:
+        client.send(GET)
+        with pytest.raises(KeyError):
+            server.serve_forever()
+        assert client.is_closed()
+    assert told == ["told"]
 
 
 def test_a_connection_closed_while_it_is_ready(serve: Serve) -> None:

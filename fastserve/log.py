@@ -7,6 +7,7 @@ import contextlib
 import functools
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 MONTHS: Final = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -18,10 +19,16 @@ CONTROL_CHARS: Final = str.maketrans(
 
 
 @functools.lru_cache(maxsize=2)
-def format_date(second: int) -> str:
-    """Return local time as the log has it: ``21/Nov/2026 10:33:07``."""
+def date_parts(second: int) -> tuple[str, int, str]:
+    """Return local time as the log has it, cut around the month: ``21/``, 11, ``/2026 10:33:07``."""
     now = time.localtime(second)
-    return f"{now.tm_mday:02d}/{MONTHS[now.tm_mon]}/{now.tm_year:04d} {time.strftime('%H:%M:%S', now)}"
+    return f"{now.tm_mday:02d}/", now.tm_mon, f"/{now.tm_year:04d} {time.strftime('%H:%M:%S', now)}"
+
+
+def format_date(second: int, months: Sequence[Any] = MONTHS) -> str:
+    """Return local time as the log has it: ``21/Nov/2026 10:33:07``; ``months`` are named from index 1 on."""
+    day, month, rest = date_parts(second)
+    return f"{day}{months[month]!s:>3}{rest}"
 
 
 def format_address(client_address: Any) -> str:

@@ -393,13 +393,20 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def _headers_buffer(self, lines: list[bytes]) -> None:
         self.__begin_head().lines = lines
 
+    @_headers_buffer.deleter
+    def _headers_buffer(self) -> None:
+        self.__begin_head().lines = []
+
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Log and answer a request with an error page, and make it the last one.
 
         ``code`` is a status, ``message`` its phrase and ``explain`` a longer text for the page; both
         default to the code's own. Nothing may have been sent before.
         """
-        phrase, description = self.responses.get(code, ("???", "???"))  # type: ignore[call-overload]
+        try:
+            phrase, description = self.responses[code]  # type: ignore[index]
+        except KeyError:
+            phrase, description = "???", "???"
         message = phrase if message is None else message
         explain = description if explain is None else explain
         self.log_error("code %d, message %s", code, message)
@@ -491,7 +498,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def log_date_time_string(self) -> str:
         """Return the local time as the log has it."""
-        return format_date(int(time.time()))
+        return format_date(int(time.time()), self.monthname)
 
     def address_string(self) -> str:
         """Return the client's address, never looked up in the DNS."""

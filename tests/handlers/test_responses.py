@@ -35,6 +35,15 @@ def test_the_headers_buffer_is_a_list_of_lines() -> None:
     assert handler._headers_buffer == []
 
 
+def test_the_headers_buffer_may_be_deleted() -> None:
+    handler = Bare()
+    handler.send_response_only(200)
+    del handler._headers_buffer
+    handler.send_response_only(404)
+    handler.end_headers()
+    assert handler.written() == b"HTTP/1.0 404 Not Found\r\n\r\n"
+
+
 def test_the_headers_buffer_may_be_replaced() -> None:
     handler = Bare()
     handler.send_response_only(200)
@@ -262,6 +271,15 @@ def test_the_page_may_be_the_class_s_own() -> None:
     assert headers["Content-Type"] == "text/x"
 
 
+def test_responses_may_know_any_code() -> None:
+    class Known(dict[int, tuple[str, str]]):
+        def __missing__(self, code: int) -> tuple[str, str]:
+            return f"Code {code}", "made up"
+
+    line, _, page = error(499, responses=Known(), error_message_format="%(explain)s")
+    assert (line, page) == ("HTTP/1.0 499 Code 499", "made up")
+
+
 # -- The log -----------------------------------------------------------------------------------
 
 
@@ -271,6 +289,14 @@ def test_a_line_of_the_log(log: Any) -> None:
     match = re.fullmatch(r"192\.0\.2\.1 - - \[(.*)\] text and 5\n", log.text())
     assert match
     assert before - 1.5 < time.mktime(time.strptime(match[1], "%d/%b/%Y %H:%M:%S")) <= time.time()
+
+
+def test_the_month_is_of_monthname(log: Any) -> None:
+    class Named(Bare):
+        monthname = [None, *"abcdefghijkl"]
+
+    Named().log_message("text")
+    assert re.search(r" - - \[\d\d/  [a-l]/\d{4} \d\d:\d\d:\d\d\] text\n", log.text())
 
 
 def test_what_is_logged_of_a_request(log: Any) -> None:

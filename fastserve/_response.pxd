@@ -13,6 +13,7 @@ cdef class ResponseHead:
     cdef readonly bint transfer_encoding    # a Transfer-Encoding field was written
     cdef readonly bint connection           # a Connection field was written
     cdef bint persistent            # the status line says HTTP/1.1 or later
+    cdef bint parted                # a part of it has left
     cdef bint ended                 # its empty line was written
 
     cdef bint _reserve(self, Py_ssize_t length) except False
@@ -23,7 +24,10 @@ cdef class ResponseHead:
     cdef bint _endless(self, object method)
     cdef object _note_line(self, Py_ssize_t start, Py_ssize_t colon)
     cdef bytes _cut(self, Py_ssize_t start)
-    cdef int _note(self, Py_ssize_t start, Py_ssize_t colon) noexcept
+    cdef int _note(self, const uint8_t *name, Py_ssize_t size, const uint8_t *value,
+                   Py_ssize_t length) noexcept
     cdef bint bodiless(self, object method)
+    cdef bint gather(self) except False
     cdef void clear(self) noexcept
     cdef void _forget(self) noexcept
+    cdef void _forget_fields(self) noexcept

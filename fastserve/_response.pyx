@@ -90,6 +90,7 @@ cdef class ResponseHead:
         length of its own, and ``Connection: keep-alive`` where an HTTP/1.0 client asked to stay.
         Returns whether the connection closes.
         """
+        self.gather()
         cdef bint final = self.status >= 200
         if final and self.persistent and not self.connection:
             close = close or self._endless(method)
@@ -98,18 +99,14 @@ cdef class ResponseHead:
             elif version == "HTTP/1.0":
                 self.header("Connection", "keep-alive")
         self._add(b"\r\n", 2)
-        if self.pieces is not None:
-            self.pieces.append(self._cut(0))
         self.ended = True
         return close
 
     def take(self):
         """Return all that was written (bytes)."""
         cdef bytes head
-        if self.pieces is not None:
-            head = b"".join(self.pieces)
-        else:
-            head = PyBytes_FromStringAndSize(<const char *>self.data, self.length)
+        self.gather()
+        head = PyBytes_FromStringAndSize(<const char *>self.data, self.length)
         self.clear()
         return head
 
@@ -136,12 +133,27 @@ cdef class ResponseHead:
         """Whether no body follows, whatever the head says of its length (RFC 9112 6.3)."""
         return self.status < 200 or self.status == 204 or self.status == 304 or method == "HEAD"
 
+    cdef bint gather(self) except False:
+        """Take back the lines that were given out: they may have been edited, and what they say counts."""
+        cdef bytes line, name, value
+        if self.pieces is None:
+            return True
+        lines = b"".join(self.pieces).splitlines(True)
+        self.pieces = None
+        if not self.parted:
+            self._forget_fields()
+        for line in lines:
+            name, _, value = line.partition(b":")
+            value = value.strip()
+            self._note(name, PyBytes_GET_SIZE(name), value, PyBytes_GET_SIZE(value))
+            self._add(PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line))
+        return True
+
     cdef void clear(self) noexcept:
-        """The lines have left. What they said counts until the head ends, unless they were edited."""
+        """The lines have left. What they said counts until the head ends."""
         self.length = 0
-        if self.pieces is not None:
-            self.pieces = None
-            self.content_length = -1
+        self.pieces = None
+        self.parted = True
         if self.ended:
             self._forget()
 
@@ -149,8 +161,12 @@ cdef class ResponseHead:
 
     cdef void _forget(self) noexcept:
         self.status = 0
+        self.persistent = self.parted = self.ended = False
+        self._forget_fields()
+
+    cdef void _forget_fields(self) noexcept:
         self.content_length = -1
-        self.transfer_encoding = self.connection = self.persistent = self.ended = False
+        self.transfer_encoding = self.connection = False
 
     cdef bint _endless(self, object method):
         """Only the end of the connection would end this answer. A tunnel (CONNECT) is not an answer."""
@@ -210,7 +226,8 @@ cdef class ResponseHead:
         return self._add(b"\r\n", 2)
 
     cdef object _note_line(self, Py_ssize_t start, Py_ssize_t colon):
-        cdef int connection = self._note(start, colon)
+        cdef int connection = self._note(self.data + start, colon - start, self.data + colon + 2,
+                                         self.length - 2 - (colon + 2))
         if self.pieces is not None:
             self.pieces.append(self._cut(start))
         return connection
@@ -221,12 +238,9 @@ cdef class ResponseHead:
         self.length = start
         return octets
 
-    cdef int _note(self, Py_ssize_t start, Py_ssize_t colon) noexcept:
-        """Remember what the line says of the body and the connection."""
-        cdef const uint8_t *name = self.data + start
-        cdef const uint8_t *value = self.data + colon + 2
-        cdef Py_ssize_t length = self.length - 2 - (colon + 2)
-        cdef Py_ssize_t size = colon - start
+    cdef int _note(self, const uint8_t *name, Py_ssize_t size, const uint8_t *value,
+                   Py_ssize_t length) noexcept:
+        """Remember what a line says of the body and the connection."""
         if size == 14 and same_nocase(name, b"content-length", 14):
             self.content_length = declared_length(value, length)
         elif size == 17 and same_nocase(name, b"transfer-encoding", 17):

@@ -10,7 +10,6 @@ the channel's lock.
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
@@ -60,9 +59,10 @@ cdef class ResponseWriter:
         It leaves with the first bytes of the body where the head declares some, else at once. What is
         written behind a head that has not ended may be the rest of it, so it is not counted.
         """
-        cdef bint body = not head.bodiless(method)
-        cdef bint waits = (head.ended and body and head.pieces is None and head.content_length > 0
-                           and head.status >= 200)
+        cdef bint body, waits
+        head.gather()
+        body = not head.bodiless(method)
+        waits = head.ended and body and head.content_length > 0 and head.status >= 200
         self.channel.lock()
         try:
             self._check_open()
@@ -72,14 +72,8 @@ cdef class ResponseWriter:
             if head.status == 101 or method == "CONNECT" and 200 <= head.status < 300:
                 self.channel.tunnel = True
                 self.left = -1
-            if head.pieces is not None:
-                # Somebody edited the lines: what the head declared may be gone.
-                self.left = -1
-                octets = head.take()
-                self._hold(PyBytes_AS_STRING(octets), len(octets))
-            else:
-                self._hold(head.data, head.length)
-                head.clear()
+            self._hold(head.data, head.length)
+            head.clear()
             if waits or self.size < self.block:
                 return
             self._push(NULL, 0, None)

@@ -107,6 +107,42 @@ def test_the_lines_may_be_edited() -> None:
     assert head.take() == b"raw"
 
 
+def edited(*lines: bytes) -> ResponseHead:
+    """A head with a length, whose lines somebody has replaced by these."""
+    head = begun()
+    head.header("Content-Length", "5")
+    head.lines = [b"HTTP/1.1 200 Reason\r\n", *lines]
+    return head
+
+
+@pytest.mark.parametrize(("lines", "length", "added"), [
+    ([], -1, b"Connection: close\r\n"),
+    ([b"Content-Length: 7\r\n"], 7, b""),
+    ([b"content-length:7\r\n"], 7, b""),
+    ([b"A: b\r\nContent-Length: \t 7 \r\n"], 7, b""),
+    ([b"Content-Length: seven\r\n"], -1, b"Connection: close\r\n"),
+    ([b"Transfer-Encoding: chunked\r\n"], -1, b""),
+    ([b"Connection: upgrade\r\n"], -1, b""),
+    ([b"Content-Length", b": 7\r\n"], 7, b""),
+    ([b"", b"no colon\r\n", b":\r\n", b"no end"], -1, b"Connection: close\r\n"),
+])
+def test_what_edited_lines_say_counts(lines: list[bytes], length: int, added: bytes) -> None:
+    head = edited(*lines)
+    assert head.end("GET", "HTTP/1.1", False) == bool(added)
+    assert head.content_length == length
+    assert head.take() == b"HTTP/1.1 200 Reason\r\n" + b"".join(lines) + added + b"\r\n"
+
+
+def test_lines_that_are_no_octets() -> None:
+    head = begun()
+    head.lines.append("text")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        head.end("GET", "HTTP/1.1", False)
+    head.lines.pop()
+    head.header("Content-Length", "0")
+    assert not head.end("GET", "HTTP/1.1", False)
+
+
 # -- What a head says of its connection ------------------------------------------------------------
 
 

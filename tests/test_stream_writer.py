@@ -213,6 +213,16 @@ def test_an_edited_head_leaves_as_it_was_edited(records: Ends) -> None:
     assert octets == b"HTTP/1.1 200 Reason\r\nX-Edited: yes\r\nContent-Length: 4\r\n\r\nbody"
 
 
+def test_a_length_that_was_edited_counts(records: Ends) -> None:
+    head = response()
+    head.lines.append(b"content-length:4\r\n")
+    records.wfile.send_head(head, "GET")
+    assert records.has_nothing(), "it has not waited for its body"
+    records.wfile.write(b"body and more")
+    assert records.receive().endswith(b"\r\n\r\ncontent-length:4\r\nbody")
+    assert not records.wfile.is_complete()
+
+
 def test_two_heads_before_a_body(records: Ends) -> None:
     """An interim answer does not wait for the final one."""
     records.wfile.send_head(response(status=103), "GET")

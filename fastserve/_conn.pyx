@@ -127,7 +127,7 @@ cdef class Connection:
     cdef int64_t dropped                # octets, while lingering
     cdef unsigned long thread           # that offers it to a handler, 0 for none
     cdef Channel channel
-    cdef RequestReader reader
+    cdef readonly RequestReader reader  # rfile of the handler, unless that has replaced it
     cdef ResponseWriter writer
 
     def __cinit__(self, sock, client_address, double now, bint handshaking=False, double patience=0):
@@ -176,6 +176,13 @@ cdef class Connection:
         self.closing = close or self.closing or not self.writer.complete()
         self.writer.left = -1
         return self._told(self._send(now))
+
+    def leave(self):
+        """The handler has replaced its rfile, and goes on by itself. Returns whether it can."""
+        cdef bint complete = self.writer.complete()
+        self.writer.left = -1
+        self.reader.leave_body()
+        return complete
 
     def expire(self, double now):
         """The deadline has passed. Returns an action."""

@@ -106,6 +106,13 @@ cdef class RequestReader:
         except TimeoutError:
             self.timed_out = True
 
+    def leave_body(self):
+        """Pass over what is left of the last request: whoever reads next gets what comes, as it comes."""
+        try:
+            self._begin_next()
+        except (ConnectionError, TimeoutError):
+            self._end()
+
     def take_head(self, line):
         """Return the RequestHead whose request line ``readline()`` gave as ``line``, else None.
 

@@ -278,6 +278,19 @@ def test_a_handler_that_took_the_socket_away(driven: Driven) -> None:
 # -- Half closed and ended -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("written", [b"ok", b"o"])
+def test_a_handler_that_goes_on_by_itself(driven: Driven, written: bytes) -> None:
+    """Its answer must be whole; what it has not read of the request is passed over."""
+    driven.begin(post(4) + GET)
+    head = next_head(driven.rfile)
+    driven.wfile.send_head(response(2), head.method)
+    driven.wfile.write(written)
+    assert driven.conn.reader is driven.rfile
+    assert driven.conn.leave() == (written == b"ok")
+    assert driven.rfile.readline() == b"GET / HTTP/1.1\r\n"
+    assert driven.answered(close=True) in (WAIT, END)
+
+
 def test_half_closed_clients_are_answered(driven: Driven) -> None:
     assert driven.begin(GET + GET, end=True) == ANSWER
     assert driven.answer(b"1") == ANSWER

@@ -198,6 +198,29 @@ def test_a_handler_may_read_the_next_line_itself(ends: Ends) -> None:
         ends.rfile.readline()
 
 
+def test_what_is_left_of_a_body_is_passed_over_for_another_reader(ends: Ends) -> None:
+    """Which gets what comes, as it comes."""
+    ends.rfile.leave_body()  # before a request that changes nothing
+    ends.take(request("POST", body=b"body") + b"any octets", end=False)
+    assert ends.rfile.read(1) == b"b"
+    ends.rfile.leave_body()
+    ends.rfile.leave_body()
+    assert ends.rfile.read(10) == b"any octets"
+
+
+def test_what_cannot_be_passed_over_is_the_end_for_another_reader(ends: Ends) -> None:
+    ends.take(request("POST", "/", "Transfer-Encoding: chunked") + b"0\r\n\r\n")
+    ends.sock.settimeout(0.01)
+    ends.rfile.leave_body()
+    assert ends.rfile.read() == b"0\r\n\r\n"
+    broken = request("POST", "/", "Content-Length: 9")
+    with Ends() as others:
+        others.take(broken + b"part", end=False)
+        others.sock.settimeout(0.01)
+        others.rfile.leave_body()
+        assert others.rfile.read() == b""
+
+
 def test_readinto_kinds_of_buffers(ends: Ends) -> None:
     ends.give(b"abcdefghijklmnop")
     items = array.array("I", [0, 0])

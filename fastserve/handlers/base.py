@@ -149,7 +149,9 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     __head: RequestHead | None = None
     __headers: Message | None = None
     __response: ResponseHead | None = None
-    __writer: ResponseWriter | None = None  # which setup() opened, whatever wfile is now
+    # Which setup() opened, whatever rfile and wfile are now.
+    __reader: RequestReader | None = None
+    __writer: ResponseWriter | None = None
     __request: Any = UNSET
     __connection: Any = UNSET
 
@@ -198,8 +200,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         if self.disable_nagle_algorithm:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         block = io.DEFAULT_BUFFER_SIZE if self.wbufsize < 0 else self.wbufsize
-        rfile, writer = open_streams(sock, block)
-        self.rfile, self.wfile, self.__writer = rfile, writer, writer
+        self.__reader, self.__writer = self.rfile, self.wfile = open_streams(sock, block)
 
     def _fastserve_reads_ahead(self) -> bool:
         """Whether rfile may hold more than was asked of it: not where rbufsize says that others read too."""
@@ -245,12 +246,15 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
         Else nobody can tell where the next one begins.
         """
-        if type(self.wfile) is ResponseWriter:
-            if not self.wfile.is_complete():
+        writer = self.wfile if type(self.wfile) is ResponseWriter else self.__writer
+        if writer is not None:
+            if not writer.is_complete():
                 return False
-            self.wfile.begin_response()
+            writer.begin_response()
         if type(self.rfile) is RequestReader:
             self.rfile.await_request()
+        elif self.__reader is not None:  # behind another stream, as far as we know
+            self.__reader.leave_body()
         return True
 
     def handle_one_request(self) -> None:

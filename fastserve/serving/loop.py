@@ -5,7 +5,8 @@ has passed, and does it: make a handler, let it answer, close. It never waits bu
 a handler class overrides decides how its connections travel:
 
   driven  the handler attached itself to the connection: handle_one_request() is called each time a
-          whole request head is here, so no slow client is ever waited for
+          whole request head is here, so no slow client is ever waited for. One that replaces its rfile
+          is as the next from then on
   own     the handler ran its own handle() on the blocking socket and is done when it returns
   given   the server class overrides process_request (a thread or a process a connection, a pool):
           it gets the socket as soon as that is readable, not an octet read, and keeps it
@@ -253,6 +254,10 @@ class Loop:
             try:
                 handler.handle_one_request()
                 close = handler.close_connection
+                if not close and handler.rfile is not conn.reader:
+                    close = True
+                    if conn.leave():
+                        handler.handle()
             finally:  # as in http.server's __init__(): finish() comes before handle_error()
                 if close:
                     conn.handler = None

@@ -119,6 +119,67 @@ def test_the_streams_take_no_attributes(host: Any, serve: Any, client: Any) -> N
     assert raised == ["write", "read", "mine"]
 
 
+def both_of_the_socket(handler: Any) -> None:
+    handler.rfile = handler.connection.makefile("rb")
+    handler.wfile = handler.connection.makefile("wb")
+
+
+def wfile_of_the_socket(handler: Any) -> None:
+    handler.wfile = handler.connection.makefile("wb")
+
+
+class Through:
+    """A stream that another one is behind."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def rfile_wrapped(handler: Any) -> None:
+    handler.rfile = Through(handler.rfile)
+
+
+def wfile_wrapped(handler: Any) -> None:
+    handler.wfile = Through(handler.wfile)
+
+
+@pytest.mark.parametrize("unread", [b"", b"unread"])
+@pytest.mark.parametrize("replace", [both_of_the_socket, wfile_of_the_socket, rfile_wrapped, wfile_wrapped])
+def test_a_stream_may_be_replaced_for_good(
+    replace: Any, unread: bytes, host: Any, serve: Any, client: Any
+) -> None:
+    class Replacing(Handler):
+        def do_SWAP(self) -> None:
+            self.answer(b"swapped")
+            replace(self)
+
+    peer = client(serve(Replacing, host))
+    assert peer.ask(request("GET", "/before")).body == b"/before"
+    assert peer.ask(request("SWAP", body=unread)).body == b"swapped"
+    for n in range(3):
+        assert peer.ask(request("GET", f"/{n}")).body == b"/%d" % n
+        assert peer.ask(request("POST", body=b"body")).body == b"body"
+    peer.end()
+    assert peer.is_closed()
+
+
+def test_an_answer_that_is_short_is_the_last_also_then(host: Any, serve: Any, client: Any) -> None:
+    class Replacing(Handler):
+        def do_SWAP(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "9")
+            self.end_headers()
+            self.wfile.write(b"short")
+            both_of_the_socket(self)
+
+    peer = client(serve(Replacing, host))
+    peer.send(request("SWAP") + request())
+    assert peer.rest().endswith(b"\r\n\r\nshort")
+
+
 def test_a_stream_may_be_replaced_for_one_answer(host: Any, serve: Any, client: Any) -> None:
     class Loud:
         def __init__(self, stream: Any) -> None:

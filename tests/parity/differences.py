@@ -206,7 +206,8 @@ DIFFERENCES: Final = {
         http_server="has a BufferedReader and an object of a Python class, whose methods can be replaced one "
         "by one",
         fastserve="raises AttributeError for wfile.write = f; the whole object can be replaced, by another "
-        "that calls the first one",
+        "that calls the first one. Who replaces rfile for good is waited for until its connection ends, on "
+        "HTTPServer too",
         reason="a stream whose methods may change at any time cannot be called from compiled code",
     ),
     "header-injection": Difference(

@@ -285,6 +285,12 @@ DIFFERENCES: Final = {
         "anew should write another file and rename it",
         reason="the octets past the declared length would be read as the next response",
     ),
+    "raw-files": Difference(
+        title="Files are opened without a buffer",
+        http_server="gives copyfile(), and who calls send_head(), a BufferedReader",
+        fastserve="gives them an io.FileIO, which has no peek() and no read1()",
+        reason="nobody reads a file that leaves by sendfile, and a buffer for it costs 3 % of a request",
+    ),
     "date-zones": Difference(
         title="If-Modified-Since may name any time zone",
         http_server="ignores a date that is not in GMT",
@@ -363,6 +369,19 @@ DIFFERENCES: Final = {
         http_server="has request_queue_size 5",
         fastserve="has 1024; a subclass's own figure counts",
         reason="a burst of connections is refused or delayed by seconds otherwise",
+    ),
+    "hook-errors": Difference(
+        title="A verify_request() or shutdown_request() that raises ends one connection",
+        http_server="ends serve_forever()",
+        fastserve="reports it through handle_error(), and goes on; what get_request(), service_actions() and "
+        "handle_error() itself raise ends serve_forever()",
+        reason="one connection must not end the others; verify_request() sees what anybody can send",
+    ),
+    "unix-clients": Difference(
+        title="Clients of a unix socket are logged as -",
+        http_server="raises IndexError in address_string(), since they have no address, and answers nothing",
+        fastserve="logs a dash",
+        reason="address_family = socket.AF_UNIX alone is to make a server",
     ),
     "shutdown": Difference(
         title="shutdown() returns at once",

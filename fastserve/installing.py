@@ -14,8 +14,17 @@ from typing import Any, Final
 
 from fastserve import server
 
-# http.server has test() and these two beside what its __all__ names.
-NAMES: Final = ("__all__", *server.__all__, "_get_best_family", "_make_server", "test")
+# What http.server has beside the names in its __all__.
+NAMES: Final = (
+    "__all__",
+    *server.__all__,
+    "_get_best_family",
+    "_make_server",
+    "_url_collapse_path",
+    "executable",
+    "nobody_uid",
+    "test",
+)
 
 ABSENT: Final = object()
 

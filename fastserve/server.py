@@ -37,7 +37,13 @@ from fastserve.handlers.base import (
     DEFAULT_ERROR_MESSAGE,
     BaseHTTPRequestHandler,
 )
-from fastserve.handlers.cgi import CGIHTTPRequestHandler
+from fastserve.handlers.cgi import (  # noqa: F401
+    CGIHTTPRequestHandler,
+    _url_collapse_path,
+    executable,
+    nobody,
+    nobody_uid,
+)
 from fastserve.handlers.static import SimpleHTTPRequestHandler
 from fastserve.serving import tls
 from fastserve.serving.loop import Loop

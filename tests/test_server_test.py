@@ -21,8 +21,9 @@ from fastserve import server
 # What http.server has in Python 3.9 to 3.15 and programs take from there, but for its classes.
 NAMES = {
     "DEFAULT_ERROR_CONTENT_TYPE", "DEFAULT_ERROR_MESSAGE", "HTTPStatus", "__version__", "_get_best_family",
-    "_make_server", "copy", "datetime", "email", "html", "http", "io", "itertools", "mimetypes", "os",
-    "posixpath", "select", "shutil", "socket", "socketserver", "sys", "test", "time", "urllib",
+    "_make_server", "_url_collapse_path", "copy", "datetime", "email", "executable", "html", "http", "io",
+    "itertools", "mimetypes", "nobody", "nobody_uid", "os", "posixpath", "select", "shutil", "socket",
+    "socketserver", "sys", "test", "time", "urllib",
 }
 
 

@@ -154,9 +154,10 @@ class Loop:
             self._welcome(sock, address)
 
     def _accepts_plainly(self) -> bool:
-        return (
-            is_own(self._server.get_request, self._own_accept)
-            and socketserver.TCPServer.get_request is PLAIN_ACCEPT  # which ours calls
+        """Whether get_request() is the library's own, and what that calls too: no class has another."""
+        server, plain = self._server, (None, self._own_accept, PLAIN_ACCEPT)
+        return is_own(server.get_request, self._own_accept) and all(
+            vars(kind).get("get_request") in plain for kind in type(server).__mro__
         )
 
     def _welcome(self, sock: Any, address: Any) -> None:

@@ -75,8 +75,12 @@ def compare(args: argparse.Namespace, server_core: int) -> dict[str, list[list[f
 HEADINGS = "server", "median", "99 %", "longest"
 
 
+def percentile_99(values: list[float]) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[98]
+
+
 def row(name: str, rounds: list[list[float]]) -> tuple[str, ...]:
-    figures = (statistics.median, lambda delays: statistics.quantiles(delays, n=100)[98], max)
+    figures = statistics.median, percentile_99, max
     return name, *(spread([figure(each) for each in rounds], 3) for figure in figures)
 
 

@@ -12,7 +12,7 @@ from unittest import mock
 
 from .apps import HOOKS as METHODS
 from .apps import answer
-from .hooks import Shown, Stage, get, hook, our_handler, post
+from .hooks import Shown, Stage, breaking, get, hook, our_handler, post
 
 EXPECTING = post(b"body", "Expect: 100-continue")
 
@@ -75,17 +75,7 @@ def finish(stage: Stage) -> None:
 @hook("finish")
 def finish_after_an_exception(stage: Stage) -> None:
     """First finish(), then handle_error()."""
-
-    class Handler(stage.Plain):
-        def do_GET(self) -> None:
-            stage.note("do_GET")
-            raise KeyError("broken")
-
-        def finish(self) -> None:
-            stage.note("finish")
-            super().finish()
-
-    stage.ask(Handler, get())
+    stage.ask(breaking(stage), get())
 
 
 # -- A request ---------------------------------------------------------------------------------

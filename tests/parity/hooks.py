@@ -223,6 +223,21 @@ class Stage:
         return functools.partial(handler, directory=str(self.folder))
 
 
+def breaking(stage: Stage) -> Any:
+    """A handler whose do_GET() raises."""
+
+    class Breaking(stage.Plain):
+        def do_GET(self) -> None:
+            stage.note("do_GET")
+            raise KeyError("broken")
+
+        def finish(self) -> None:
+            stage.note("finish")
+            super().finish()
+
+    return Breaking
+
+
 def get(target: str = "/path", *fields: str, method: str = "GET") -> bytes:
     return request(method, target, *fields)
 

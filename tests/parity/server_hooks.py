@@ -14,7 +14,7 @@ from unittest import mock
 from helpers import PATIENCE, Client, Running, wait_until
 
 from .apps import answer
-from .hooks import LOCAL, Shown, Stage, get, hook, our_loop, our_server, post
+from .hooks import LOCAL, Shown, Stage, breaking, get, hook, our_loop, our_server, post
 
 # What is called for every connection on either kind of server.
 EACH = ["get_request", "verify_request", "process_request", "finish_request", "shutdown_request",
@@ -303,19 +303,6 @@ def close_request_after_shutdown_request(stage: Stage) -> None:
 
 
 # -- What goes wrong, and what goes on ---------------------------------------------------------
-
-
-def breaking(stage: Stage) -> Any:
-    class Breaking(stage.Plain):
-        def do_GET(self) -> None:
-            stage.note("do_GET")
-            raise KeyError("broken")
-
-        def finish(self) -> None:
-            stage.note("finish")
-            super().finish()
-
-    return Breaking
 
 
 @hook("handle_error")

@@ -186,15 +186,16 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def setup(self) -> None:
         """Make ``connection``, ``rfile`` and ``wfile`` from ``request``."""
-        sock = self.request
+        self.connection = sock = self.request
         if (
             type(sock) not in STREAMED
+            # A class has attributes of these names: who asks for the socket is not seen.
+            or not (self.__request is self.__connection is sock)
             or not self._fastserve_reads_ahead()
             or not is_own(super().setup, PLAIN_SETUP)
         ):
             super().setup()
             return
-        self.connection = sock
         if self.timeout is not None:
             sock.settimeout(self.timeout)
         if self.disable_nagle_algorithm:

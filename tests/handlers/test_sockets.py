@@ -143,6 +143,14 @@ def test_a_class_may_have_an_attribute_of_that_name(name: str, host: Any, serve:
 
 
 @NAMES
+def test_the_head_leaves_before_a_body_also_then(name: str, host: Any, serve: Any, client: Any) -> None:
+    handler = sending(lambda handler, body: getattr(handler, name).sendall(body))
+    peer = client(serve(type("Declared", (handler,), {name: None}), host))
+    for _ in range(2):
+        assert peer.ask(request()).body == b"body"
+
+
+@NAMES
 def test_a_class_may_answer_for_what_is_missing(name: str) -> None:
     class Proxy(Bare):
         def __getattr__(self, missing: str) -> str:

@@ -313,6 +313,22 @@ def connection_wrapped_in_setup(stage: Stage) -> None:
 
 
 @hook("connection")
+def connection_declared_by_the_class(stage: Stage) -> None:
+    class Handler(stage.Plain):
+        connection = None
+        request = None
+
+        def do_GET(self) -> None:
+            stage.note("do_GET", self.connection, self.request)
+            self.send_response(200)
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.connection.sendall(b"body")
+
+    stage.ask(Handler)
+
+
+@hook("connection")
 def connection_to_tls_in_a_method(stage: Stage) -> None:
     """As a proxy does that looks into TLS: the handler goes on with the requests inside."""
 

@@ -14,6 +14,7 @@ import pytest
 from cgi_scripts import ScriptFolder
 from helpers import Client, Running, log_messages, nothing_left_behind
 from hypothesis import settings
+from pairs import Ends
 
 import fastserve
 
@@ -108,3 +109,17 @@ def scripts() -> Iterator[ScriptFolder]:
         folder = ScriptFolder(Path(path))
         yield folder
         folder.check_nothing_runs()
+
+
+@pytest.fixture(params=["unix", "tcp", "records"])
+def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
+    """rfile and wfile over a pair of sockets, without a server."""
+    with Ends(request.param) as ends:
+        yield ends
+
+
+@pytest.fixture
+def records() -> Iterator[Ends]:
+    """A pair on which every send() is met by one recv()."""
+    with Ends("records") as ends:
+        yield ends

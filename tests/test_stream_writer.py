@@ -12,27 +12,12 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from pairs import Ends, Task, receive_exactly, reset, response, small_buffers
 
 from fastserve._response import ResponseHead
-
-
-@pytest.fixture(params=["unix", "tcp", "records"])
-def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
-    with Ends(request.param) as ends:
-        yield ends
-
-
-@pytest.fixture
-def records() -> Iterator[Ends]:
-    """A pair on which every send() is met by one recv()."""
-    with Ends("records") as ends:
-        yield ends
-
 
 # -- Writing ---------------------------------------------------------------------------------------
 

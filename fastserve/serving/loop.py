@@ -82,6 +82,9 @@ class Loop:
 
     def run(self, poll_interval: float) -> None:
         """Serve until stop(). ``poll_interval`` is how often, in seconds, service_actions is called."""
+        if self._is_asked_to_stop():  # before it began, and the listener may be closed already
+            self._shut()
+            return
         timeout = self._listener.gettimeout()
         self._listener.setblocking(False)
         tls.defer_handshakes(self._listener)

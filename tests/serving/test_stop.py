@@ -81,6 +81,15 @@ def test_a_stop_that_comes_just_before_the_start() -> None:
         assert not forgotten, "the server runs on"
 
 
+def test_a_stop_and_a_close_just_before_the_start() -> None:
+    """As a block does that starts a thread and is left at once (pytest-httpbin); http.server waits for it."""
+    with nothing_left_behind():
+        server = HTTPServer(("127.0.0.1", 0), Quiet)
+        server.shutdown()
+        server.server_close()
+        Task(server.serve_forever).result()
+
+
 def test_garbage_that_stops_another_server_as_one_starts() -> None:
     """As programs do whose server objects stop themselves in __del__ (pytest-localserver)."""
 

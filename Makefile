@@ -2,7 +2,7 @@
 
 PYTHON ?= python
 
-.PHONY: dev serve test check debug sanitize bench clean
+.PHONY: dev serve test check debug sanitize programs bench clean
 
 dev:  # an editable install, built in place, with every tool
 	$(PYTHON) -m pip install -e '.[dev,bench]'
@@ -20,6 +20,11 @@ check:
 
 debug sanitize:  # the test suite against a build of that kind, in build/
 	.ci/suite $@ $(PYTHON)
+
+programs:  # other people's programs on fastserve, in an environment of their own
+	$(PYTHON) -m venv --clear build/programs
+	build/programs/bin/python -m pip --quiet install '.[test]' -r tests/programs/requirements.txt
+	cd build/programs && bin/python -m pytest --config-file=../../pyproject.toml ../../tests/programs
 
 bench:
 	$(PYTHON) bench/run.py

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from programs.suites import SUITES
+
 from .differences import DIFFERENCES
 
 README = Path(__file__).parents[2] / "README.md"
@@ -17,6 +19,10 @@ def test_the_readme_has_every_row() -> None:
     text = plain(README.read_text("utf-8"))
     missing = [row.title for row in DIFFERENCES.values() if plain(f"{row.title}: {row.reason}.") not in text]
     assert not missing
+
+
+def test_the_suites_of_programs_differ_by_rows_that_are_there() -> None:
+    assert {key for suite in SUITES for key in suite.differs.values()} <= DIFFERENCES.keys()
 
 
 def test_titles_are_different() -> None:

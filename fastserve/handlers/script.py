@@ -185,11 +185,13 @@ class Script:
 
     def end(self) -> int:
         """End what still runs of it; return its exit status, that of a signal being negative."""
+        runs = self._process.poll() is None
+        if runs:  # before its pipes close: of that it might die alone, and leave behind what it has started
+            self.terminate()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
-        if self._process.poll() is None:
-            self.terminate()
+        if runs:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(CGI_GRACE)
             self._signal(signal.SIGKILL)

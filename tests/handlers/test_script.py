@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cgi_scripts import HEAD, ScriptFolder, is_running
-from helpers import Client, ask, request, wait_until
+from helpers import PATIENCE, Client, ask, request, wait_until
 from pairs import Task, client_context, receive_exactly, receive_until, reset, server_context
 
 import fastserve
@@ -371,6 +371,26 @@ def test_a_client_that_goes_ends_the_script(host: Any, serve: Any, scripts: Scri
     reset(peer.sock)
     scripts.check_nothing_runs()
     assert wait_until(lambda: "CGI script ended: the client is gone" in log.messages())
+
+
+def test_a_script_does_not_die_alone_of_its_closed_output(
+        scripts: ScriptFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has started is ended with it, however fast it is."""
+    file = scripts.add("while :; do echo output; done", head=STAYS)
+    started = script.Script(str(file), ["script"], dict(os.environ), False)
+    process = started._process
+    poll = process.poll
+
+    def poll_late() -> Any:
+        assert process.stdout
+        if process.stdout.closed:
+            process.wait(PATIENCE)
+        return poll()
+
+    scripts.note("pid2")
+    monkeypatch.setattr(process, "poll", poll_late)
+    started.end()
+    scripts.check_nothing_runs()
 
 
 def test_a_client_that_goes_while_it_is_written_to(reach: Any, scripts: ScriptFolder, log: Any) -> None:

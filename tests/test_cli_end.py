@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import random
 import re
 import signal
 import socket
@@ -53,10 +54,17 @@ def test_stops_beside_idle_and_slow_clients(folder: Path, number: int) -> None:
 # -- Nobody listens ----------------------------------------------------------------------------
 
 
+def free_port() -> int:
+    """A port that no other socket is given meanwhile: systems take those from higher up."""
+    for port in random.sample(range(20000, 32000), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    pytest.fail("no port is free")
+
+
 def serves_unheard(folder: Path, number: int, **options: Any) -> None:
     """A server whose words nobody can read answers, and stops without a complaint."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     process = spawn(str(port), "-b", "127.0.0.1", "-d", str(folder), **options)
     try:
         for _ in range(2):

@@ -59,6 +59,7 @@ class Loop:
         self._timers = Timers()
         self._connections: set[Connection] = set()
         self._again: deque[Connection] = deque()  # has more pipelined requests than one turn answers
+        self._late: deque[Connection] = deque()  # the deadline has passed
         self._resume = 0.0  # when accepting goes on; 0 while it does
         self._exhausted = False  # accept() has failed since it last succeeded
         self._stopping = False
@@ -117,8 +118,10 @@ class Loop:
             conn = self._again.popleft()
             if conn.handler is not None:  # not closed meanwhile
                 self._act(conn, ANSWER)
-        for late in self._timers.due(now):
-            self._act(late, late.expire(now))  # type: ignore[arg-type, attr-defined]
+        self._late.extend(self._timers.due(now))  # type: ignore[arg-type]
+        while self._late:
+            late = self._late.popleft()
+            self._act(late, late.expire(now))
         if self._resume and now >= self._resume:
             self._go_on_accepting()
         self._server.service_actions()
@@ -129,7 +132,7 @@ class Loop:
         Never longer than ``poll_interval``: also because a signal that comes just before select() does not
         end it.
         """
-        if self._again:
+        if self._again or self._late:
             return 0
         now = time.monotonic()
         latest = now + poll_interval
@@ -249,10 +252,19 @@ class Loop:
             self._selector.register(conn.fd, conn.interest, conn)
         except KeyError:
             # A handler closed the socket of another connection, whose descriptor this one has now.
-            self._close(self._selector.get_key(conn.fd).data)
+            other = self._selector.unregister(conn.fd).data
+            other.registered = 0
             self._selector.register(conn.fd, conn.interest, conn)
+            self._close(other)
 
     def _answer(self, conn: Connection) -> int:
+        return conn.answered(self._run(conn), self._now)
+
+    def _run(self, conn: Connection) -> bool:
+        """Let the handler answer a request. Returns whether that was its last.
+
+        A handler's code runs here, and nothing of the loop's is touched.
+        """
         handler, close = conn.handler, True
         try:
             try:
@@ -268,20 +280,31 @@ class Loop:
                     handler.finish()
         except Exception:
             self._report(conn)
-        return conn.answered(close, self._now)
+        return close
 
     def _offer(self, conn: Connection) -> int:
-        if not is_own(self._server.process_request, PLAIN_PROCESS):
+        if not self._makes_handlers():
             self._give_away(conn)
             return WAIT
+        return self._made(conn, self._make(conn))
+
+    def _makes_handlers(self) -> bool:
+        """Whether a handler is made here, or the server class has a way of its own."""
+        return is_own(self._server.process_request, PLAIN_PROCESS)
+
+    def _make(self, conn: Connection) -> bool:
+        """Make a handler. Returns whether it attached itself, else it is done; as with _run()."""
         conn.offer()
         try:
             self._server.finish_request(conn.sock, conn.client_address)
         except Exception:
             self._report(conn)
             conn.withdraw()
-            return END
-        return conn.begin(self._now) if conn.withdraw() else END
+            return False
+        return conn.withdraw()
+
+    def _made(self, conn: Connection, attached: bool) -> int:
+        return conn.begin(self._now) if attached else END
 
     def _give_away(self, conn: Connection) -> None:
         """As socketserver does it; from here on the socket is the server class's own."""

@@ -29,7 +29,7 @@ from fastserve._head cimport RequestHead
 from fastserve._parser cimport NEED_MORE, NONE, REQUEST_TIMEOUT
 from fastserve._reader cimport CLOSE, DRAIN, RequestReader
 from fastserve._sys cimport AGAIN, fs_recv
-from fastserve._writer cimport ResponseWriter
+from fastserve._writer cimport OCTETS_WAIT, ResponseWriter
 
 import socket
 import threading
@@ -222,6 +222,31 @@ cdef class Connection:
         self.thread = threading.get_ident()
         offers[id(self.sock)] = self
 
+    def asked(self):
+        """Of the request that is being answered the method and the path (str), '' where it has none."""
+        head = self.reader.head if self.reader is not None else None
+        if head is None or not head.target:
+            return ""
+        return f"{head.method} {head.target.partition('?')[0]}"
+
+    def depart(self):
+        """A thread runs the handler, the loop something else. Returns whether octets still wait to leave."""
+        if self.state != ANSWERING:
+            return False
+        self.writer.high_water = OCTETS_WAIT
+        self.interest = EVENT_WRITE
+        return bool(self.channel.queue)
+
+    def come_back(self):
+        """It has returned."""
+        if self.writer is not None:
+            self.writer.high_water = SEND_HIGH_WATER
+
+    def finish_sending(self):
+        """Wait, in a thread, until all that was written has left or cannot."""
+        if self.writer is not None:
+            self.writer._wait_below(0)
+
     def withdraw(self):
         """The end of an offer. Returns whether a handler was attached."""
         self.thread = 0
@@ -265,8 +290,9 @@ cdef class Connection:
             return self._shake_hands(now)
         if self.state == WAITING:
             return DO_OFFER
-        # A handler that has more to answer is asked again by the loop, not by the selector.
-        return DO_WAIT if self.state == ANSWERING else self._read(now)
+        if self.state == ANSWERING:
+            return self._send_behind()
+        return self._read(now)
 
     # -- The one mover -------------------------------------------------------------------------
 
@@ -347,6 +373,12 @@ cdef class Connection:
                 and not head.framing.expect_continue and not self.reader.has_body(<Py_ssize_t>length))
 
     # -- Sending -------------------------------------------------------------------------------
+
+    cdef int _send_behind(self) except -1:
+        """While a handler runs in a thread. One that has more to answer in the loop is asked by that."""
+        if self.interest == EVENT_WRITE and (not self.channel.queue or self.channel.flush() != AGAIN):
+            self.interest = 0
+        return DO_WAIT
 
     cdef int _send(self, double now) except -1:
         if self.channel.queue and self.channel.flush() == AGAIN:

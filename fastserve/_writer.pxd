@@ -6,6 +6,10 @@ from fastserve._channel cimport Channel
 from fastserve._response cimport ResponseHead
 
 
+# A high_water: write() waits until the socket has the octets, though not until it has a file that was queued.
+cdef enum:
+    OCTETS_WAIT = -1
+
 cdef class ResponseWriter:
     cdef Channel channel
     cdef readonly bint closed

@@ -296,7 +296,7 @@ cdef class ResponseWriter:
     cdef bint _wait_below(self, Py_ssize_t high_water) except False:
         """A client that stops reading is given up."""
         cdef Channel channel = self.channel
-        while channel.queue and (channel.queued > high_water or high_water == 0):
+        while channel.queue and (high_water == 0 or channel.queued > max(high_water, 0)):
             if channel.flush() == AGAIN:
                 try:
                     channel.wait(False, True, time.monotonic() + channel.patience(PROGRESS_TIMEOUT))

@@ -71,6 +71,21 @@ BACKLOG: Final = 1024
 # How long accepting pauses when descriptors run out, unless one is closed sooner.
 ACCEPT_PAUSE: Final = 1.0
 
+# -- Threads (enforced by _lead, serving.leader and serving.threads) ---------------------------------------
+
+# Between two looks at the leader: a handler that is there at both is late (Python's switch interval is 5 ms,
+# and the thread that takes over may have to wait for one).
+LATE: Final = 0.002
+# How many times a request must have been late before its like goes to a thread at once.
+LATE_TWICE: Final = 2
+# Requests that were late are told apart up to this number; all others are judged as one.
+SUSPECTS: Final = 32
+# When one of them is tried in the loop again: twice as long after each time that it was late again.
+FIRST_TRIAL: Final = 0.1
+LAST_TRIAL: Final = 10.0
+# A thread without work ends after this time (Apache's and Java's pools: 60 s; here starting one is cheap).
+THREAD_IDLE: Final = 10.0
+
 # -- CGI scripts (enforced by handlers.script) --------------------------------------------------
 
 # Without a byte from or to a script (Apache's TimeOut and nginx's fastcgi_read_timeout: 60 s).

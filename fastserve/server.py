@@ -46,6 +46,7 @@ from fastserve.handlers.cgi import (  # noqa: F401
 )
 from fastserve.handlers.static import SimpleHTTPRequestHandler
 from fastserve.serving import tls
+from fastserve.serving.leader import Leader, gives_threads
 from fastserve.serving.loop import Loop
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class HTTPServer(socketserver.TCPServer):
     # Of all servers, held for moments. A signal's handler or the __del__ of garbage may come back to it.
     __lock = threading.RLock()
     __loop: Loop | None = None
+    __last_loop: Loop | None = None
     # socketserver's own, and by these names: old programs set the first and wait for the second.
     _BaseServer__shutdown_request = False
     _BaseServer__is_shut_down: threading.Event
@@ -135,14 +137,15 @@ class HTTPServer(socketserver.TCPServer):
         None, which http.server takes for never, is the default.
         """
         # Made before the lock is taken: to allocate may be to collect garbage, which may stop other servers.
-        loop, stopped = Loop(self, OWN_ACCEPT), threading.Event()
+        loop = Leader(self, OWN_ACCEPT) if gives_threads(self) else Loop(self, OWN_ACCEPT)
+        stopped = threading.Event()
         with self.__lock:
             self._BaseServer__is_shut_down, self.__loop = stopped, loop
         try:
             loop.run(POLL_INTERVAL if poll_interval is None else poll_interval)
         finally:
             self._BaseServer__shutdown_request = False
-            self.__loop = None
+            self.__loop, self.__last_loop = None, loop
             stopped.set()
 
     def shutdown(self) -> None:
@@ -163,14 +166,29 @@ class HTTPServer(socketserver.TCPServer):
             stopped.wait()
 
 
+    def server_close(self) -> None:
+        """Stop listening.
+
+        Handlers under way are waited for where ``block_on_close`` is set and ``daemon_threads`` is not.
+        """
+        super().server_close()
+        waits = not getattr(self, "daemon_threads", True) and getattr(self, "block_on_close", True)
+        if waits and self.__last_loop is not None:
+            self.__last_loop.join()
+
+
 # As it is here, whoever patches it later.
 OWN_ACCEPT: Final = HTTPServer.get_request
 
 
 class ThreadingHTTPServer(socketserver.ThreadingMixIn, HTTPServer):
-    """HTTPServer that gives each connection a thread, once its first bytes are there."""
+    """HTTPServer whose handlers may wait: each that does has a thread of its own meanwhile.
+
+    ``max_threads`` is how many handlers may run at a time (int), None for any number; more requests wait.
+    """
 
     daemon_threads = True
+    max_threads: int | None = None
 
 
 class HTTPSServer(HTTPServer):
@@ -208,9 +226,10 @@ class HTTPSServer(HTTPServer):
 
 
 class ThreadingHTTPSServer(socketserver.ThreadingMixIn, HTTPSServer):
-    """HTTPSServer that gives each connection a thread."""
+    """HTTPSServer whose handlers may wait, as those of ThreadingHTTPServer."""
 
     daemon_threads = True
+    max_threads: int | None = None
 
 
 # -- A server for a class ----------------------------------------------------------------------

@@ -21,10 +21,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fastserve"
 LAYERS = {
     "0": ("limits", "errors", "overrides", "log"),
     "1": ("_ascii", "_head", "_parser", "_chunks", "_response"),
-    "2": ("_sys", "_channel", "_reader", "_writer", "_conn"),
+    "2": ("_sys", "_channel", "_reader", "_writer", "_conn", "_lead"),
     "3": ("headers",),
     "4a": ("handlers", "handlers.base", "handlers.static", "handlers.script", "handlers.cgi"),
-    "4b": ("serving", "serving.timers", "serving.tls", "serving.loop"),
+    "4b": ("serving", "serving.timers", "serving.tls", "serving.loop", "serving.experience",
+           "serving.threads", "serving.leader"),
     "5": ("server",),
     "6": ("installing", "__init__", "cli", "__main__", "patched"),
 }

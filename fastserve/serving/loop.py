@@ -72,12 +72,19 @@ class Loop:
     def stop(self) -> None:
         """Make run() return soon."""
         self._stopping = True
+        self._wake_up()
+
+    def _wake_up(self) -> None:
         with contextlib.suppress(OSError):  # run() has returned, or its waker is full of wake-ups
             self._waker.send(b"\0")
 
     def is_mine(self) -> bool:
         """Whether the calling thread is the loop's."""
         return self._thread == threading.get_ident()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """After run(): wait for handlers, ``timeout`` seconds at most. Returns whether none is left."""
+        return True
 
     # -- The loop's thread -----------------------------------------------------------------------
 
@@ -89,17 +96,21 @@ class Loop:
         timeout = self._listener.gettimeout()
         self._listener.setblocking(False)
         tls.defer_handshakes(self._listener)
+        self._waker.setblocking(False)
         self._woken.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ, self._wake)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         try:
-            while not (self._stopping or self._is_asked_to_stop()):
-                self._turn(poll_interval)
-            self._finish()
+            self._serve(poll_interval)
         finally:
             self._shut()
             with contextlib.suppress(OSError):  # closed while we ran
                 self._listener.settimeout(timeout)
+
+    def _serve(self, poll_interval: float) -> None:
+        while not (self._stopping or self._is_asked_to_stop()):
+            self._turn(poll_interval)
+        self._finish()
 
     def _is_asked_to_stop(self) -> bool:
         """By socketserver's private flag, which old programs set to stop a server without waiting."""
@@ -240,7 +251,9 @@ class Loop:
     def _settle(self, conn: Connection) -> None:
         """Tell the selector and the timers what the connection waits for."""
         if conn.interest != conn.registered:
-            if conn.registered:
+            if not conn.interest:
+                self._selector.unregister(conn.fd)
+            elif conn.registered:
                 self._selector.modify(conn.fd, conn.interest, conn)
             else:
                 self._register(conn)
@@ -293,18 +306,18 @@ class Loop:
         return is_own(self._server.process_request, PLAIN_PROCESS)
 
     def _make(self, conn: Connection) -> bool:
-        """Make a handler. Returns whether it attached itself, else it is done; as with _run()."""
+        """Make a handler. Returns whether it is done, as one is that did not attach itself. As _run()."""
         conn.offer()
         try:
             self._server.finish_request(conn.sock, conn.client_address)
         except Exception:
             self._report(conn)
             conn.withdraw()
-            return False
-        return conn.withdraw()
+            return True
+        return not conn.withdraw()
 
-    def _made(self, conn: Connection, attached: bool) -> int:
-        return conn.begin(self._now) if attached else END
+    def _made(self, conn: Connection, close: bool) -> int:
+        return END if close else conn.begin(self._now)
 
     def _give_away(self, conn: Connection) -> None:
         """As socketserver does it; from here on the socket is the server class's own."""
@@ -353,12 +366,15 @@ class Loop:
 
     def _drop(self, conn: Connection) -> None:
         """Forget the connection; its socket stays open."""
+        self._forget(conn)
+        conn.closed()
+
+    def _forget(self, conn: Connection) -> None:
         if conn.registered:
             self._selector.unregister(conn.fd)
             conn.registered = 0
         self._timers.forget(conn)
         self._connections.discard(conn)
-        conn.closed()
 
     # -- The end ---------------------------------------------------------------------------------
 
@@ -374,6 +390,8 @@ class Loop:
             for key, _ in self._selector.select(0.1) if self._connections else ():
                 if key.data.__class__ is Connection:
                     self._attend(key.data)
+                else:
+                    key.data()
             self._now = time.monotonic()
 
     def _shut(self) -> None:

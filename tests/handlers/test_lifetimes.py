@@ -50,8 +50,11 @@ def framing(base: Any, calls: list[str]) -> Any:
     return Framing
 
 
-def test_a_driven_handler_is_made_before_its_requests(calls: list[str], serve: Any, client: Any) -> None:
-    peer = client(serve(framed(calls), framing(fastserve.HTTPServer, calls)))
+@pytest.mark.parametrize("base", [fastserve.HTTPServer, fastserve.ThreadingHTTPServer])
+def test_a_driven_handler_is_made_before_its_requests(
+    calls: list[str], base: Any, serve: Any, client: Any
+) -> None:
+    peer = client(serve(framed(calls), framing(base, calls)))
     peer.ask(request())
     peer.ask(request("GET", "/", "Connection: close"))
     assert peer.is_closed()
@@ -59,12 +62,8 @@ def test_a_driven_handler_is_made_before_its_requests(calls: list[str], serve: A
     assert calls == ["made", "finish_request", "GET", "GET", "finish", "shutdown_request"]
 
 
-OTHERS = {"threads": fastserve.ThreadingHTTPServer, "socketserver": socketserver.TCPServer}
-
-
-@pytest.mark.parametrize("base", OTHERS.values(), ids=OTHERS.keys())
-def test_any_other_is_made_when_they_are_over(calls: list[str], base: Any, serve: Any, client: Any) -> None:
-    peer = client(serve(framed(calls), framing(base, calls)))
+def test_any_other_is_made_when_they_are_over(calls: list[str], serve: Any, client: Any) -> None:
+    peer = client(serve(framed(calls), framing(socketserver.TCPServer, calls)))
     peer.ask(request())
     peer.ask(request("GET", "/", "Connection: close"))
     assert peer.is_closed()

@@ -127,7 +127,7 @@ def our_server(pairing: Pairing, kind: str) -> bool:
 
 def our_loop(pairing: Pairing, kind: str) -> bool:
     """Where a handler of ours is driven."""
-    return our_handler(pairing, kind) and our_server(pairing, kind) and kind == "HTTPServer"
+    return our_handler(pairing, kind) and our_server(pairing, kind)
 
 
 # -- The stage ---------------------------------------------------------------------------------

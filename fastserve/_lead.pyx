@@ -1,0 +1,193 @@
+"""The lead: which one of several threads runs a loop, and who notices that it is held up.
+
+    FREE     nobody leads; whoever comes first may
+    LEADING  the leader is in the loop's own code, or waits in its selector
+    BUSY     it runs a handler's code, which may take any time
+    LATE     so long that the watcher has called the reserve
+
+The leader calls enter() and leave() around a handler's code. The watcher looks every now and then, without
+the GIL and with no system call but its sleep, whether the leader is still inside the run it was inside the
+last time; then the lead is LATE, and the reserve, which sleeps in follow(), may take it over by adopt(). A
+leader that comes back before that keeps it. Where nothing runs the watcher sleeps until something does.
+
+All but the watcher's step from BUSY to LATE is done under the GIL, so that one word and one compare-and-swap
+are all there is to agree on. It knows no loop and no connection; serving.leader calls it.
+"""
+
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.pythread cimport (
+    WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_get_thread_ident,
+    PyThread_release_lock, PyThread_type_lock,
+)
+from libc.stdint cimport uint64_t
+
+from fastserve._ascii cimport fs_check
+
+from fastserve import limits
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+
+    static inline uint64_t fs_load(uint64_t *word)
+    {
+        return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+    }
+
+    static inline void fs_store(uint64_t *word, uint64_t value)
+    {
+        __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+    }
+
+    static inline int fs_swap(uint64_t *word, uint64_t before, uint64_t after)
+    {
+        return __atomic_compare_exchange_n(word, &before, after, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    }
+    """
+    uint64_t fs_load(uint64_t *word) noexcept nogil
+    void fs_store(uint64_t *word, uint64_t value) noexcept nogil
+    bint fs_swap(uint64_t *word, uint64_t before, uint64_t after) noexcept nogil
+
+cdef extern from "pythread.h":
+    # Where a signal ends the wait it says so, if it is asked to.
+    ctypedef enum PyLockStatus:
+        PY_LOCK_FAILURE
+        PY_LOCK_ACQUIRED
+        PY_LOCK_INTR
+    PyLockStatus PyThread_acquire_lock_timed(PyThread_type_lock lock, long long microseconds,
+                                             int intr_flag) noexcept nogil
+
+# The lowest bits of the word; above them the number of the run, so that two runs are never taken for one.
+cdef enum Phase:
+    FREE = 0
+    LEADING = 1
+    BUSY = 2
+    LATE = 3
+    PHASES = 3
+    NEXT_RUN = 4
+
+cdef enum:
+    QUIET_LOOKS = 16        # without a run, before the watcher goes to sleep
+
+cdef long long LOOK = <long long>(limits.LATE * 1e6)
+
+
+@cython.final
+cdef class Lead:
+    """Free at first."""
+
+    cdef uint64_t word              # run and phase
+    cdef uint64_t asleep            # whether the next run has to wake the watcher
+    cdef uint64_t rung              # whether its watch() is to end
+    cdef unsigned long leader       # the thread, 0 for none
+    cdef readonly object conn       # whose handler is run, from enter() to leave()
+    cdef PyThread_type_lock alarm   # wakes the watcher
+    cdef PyThread_type_lock vacancy     # wakes the reserve
+
+    def __cinit__(self):
+        self.alarm = PyThread_allocate_lock()
+        self.vacancy = PyThread_allocate_lock()
+        if self.alarm == NULL or self.vacancy == NULL:
+            raise MemoryError
+        PyThread_acquire_lock(self.alarm, WAIT_LOCK)
+        PyThread_acquire_lock(self.vacancy, WAIT_LOCK)
+
+    def __dealloc__(self):
+        if self.alarm != NULL:
+            PyThread_free_lock(self.alarm)
+        if self.vacancy != NULL:
+            PyThread_free_lock(self.vacancy)
+
+    # -- The leader ----------------------------------------------------------------------------------
+
+    def enter(self, conn):
+        """Code that may take any time is run from here on, for the sake of ``conn``."""
+        fs_check(self.leader == PyThread_get_thread_ident(), "only the leader enters")
+        self.conn = conn
+        fs_store(&self.word, (self.word & ~<uint64_t>PHASES) + NEXT_RUN + BUSY)
+        if fs_load(&self.asleep) and fs_swap(&self.asleep, True, False):
+            PyThread_release_lock(self.alarm)
+
+    def leave(self):
+        """It is over. Returns whether this thread still leads; another one does where not."""
+        cdef uint64_t run
+        if self.leader != PyThread_get_thread_ident():
+            return False
+        run = self.word & ~<uint64_t>PHASES
+        if not fs_swap(&self.word, run + BUSY, run + LEADING):
+            fs_store(&self.word, run + LEADING)     # it was late, and nobody has taken over yet
+        self.conn = None
+        return True
+
+    def leads(self):
+        """Whether the calling thread leads and is in the loop's own code."""
+        return self.leader == PyThread_get_thread_ident() and self.word & PHASES == LEADING
+
+    def release(self):
+        """The leader leads no more, and nobody else does yet."""
+        fs_check(self.leader == PyThread_get_thread_ident(), "only the leader releases")
+        self.leader = 0
+        fs_store(&self.word, (self.word & ~<uint64_t>PHASES) + FREE)
+        self.ring()
+
+    # -- Any thread -----------------------------------------------------------------------------------
+
+    def adopt(self):
+        """Take the lead if it is free or late. Returns whether this thread leads now.
+
+        ``conn`` is then the connection whose handler the last leader still runs, or None.
+        """
+        cdef uint64_t phase = fs_load(&self.word) & PHASES
+        if phase != FREE and phase != LATE:
+            return False
+        self.leader = PyThread_get_thread_ident()
+        fs_store(&self.word, (self.word & ~<uint64_t>PHASES) + NEXT_RUN + LEADING)
+        return True
+
+    def ring(self):
+        """End a watch()."""
+        fs_store(&self.rung, True)
+        PyThread_release_lock(self.alarm)
+
+    def call(self):
+        """End a follow()."""
+        PyThread_release_lock(self.vacancy)
+
+    # -- The reserve, and the watcher -----------------------------------------------------------------
+
+    def follow(self):
+        """Wait until somebody may have to adopt()."""
+        with nogil:
+            PyThread_acquire_lock(self.vacancy, WAIT_LOCK)
+
+    def watch(self):
+        """Watch the leader until ring(). Raises what a signal handler raises."""
+        cdef PyLockStatus status = PY_LOCK_INTR
+        while status == PY_LOCK_INTR:
+            with nogil:
+                status = self._watch()
+            PyErr_CheckSignals()
+
+    cdef PyLockStatus _watch(self) noexcept nogil:
+        cdef PyLockStatus status = PY_LOCK_FAILURE
+        cdef uint64_t seen = 0, word
+        cdef int quiet = 0
+        while status != PY_LOCK_INTR and not fs_swap(&self.rung, True, False):
+            if quiet < QUIET_LOOKS:
+                status = PyThread_acquire_lock_timed(self.alarm, LOOK, True)
+            else:
+                status = self._sleep(seen)
+            word = fs_load(&self.word)
+            quiet = quiet + 1 if word == seen and quiet < QUIET_LOOKS else 0
+            if word == seen and word & PHASES == BUSY and fs_swap(&self.word, word, word | LATE):
+                PyThread_release_lock(self.vacancy)
+            seen = word
+        return status
+
+    cdef PyLockStatus _sleep(self, uint64_t seen) noexcept nogil:
+        """Until the next run begins, unless one has: either it sees `asleep`, or we see it."""
+        fs_store(&self.asleep, True)
+        if fs_load(&self.word) != seen and fs_swap(&self.asleep, True, False):
+            return PY_LOCK_FAILURE
+        return PyThread_acquire_lock_timed(self.alarm, -1, True)

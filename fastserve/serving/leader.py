@@ -1,0 +1,310 @@
+"""The moving loop: a handler that waits keeps its thread, and the loop goes on in another one.
+
+To hand every request to a thread costs more than to answer it. So the thread that runs the loop, the
+leader, runs handlers too. The thread that called serve_forever() watches it: where a handler keeps the
+leader for longer than a few milliseconds, a reserve takes over the selector and everything that is the
+loop's (serving.loop), and becomes the leader. The old one finishes its handler, hands the connection back
+and is free. What is known to wait (serving.experience) is given to a thread of its own at once.
+
+A connection is in one of two hands. While it is the loop's, the leader alone touches it. While it is away,
+a thread runs its handler and the loop neither reads it nor has a deadline for it; it comes back through a
+queue.
+
+At most ``max_threads`` handlers run at a time, where a server class sets that; the requests beyond wait
+their turn, in order, and the loop goes on with all that needs no handler.
+
+When the loop ends, handlers go on, as socketserver's threads do: their answers leave, and their connections
+end behind them. join() waits for them.
+
+Knows what serving.loop knows; fastserve.server makes it for a threading server.
+"""
+
+import atexit
+import contextlib
+import functools
+import socketserver
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from fastserve._conn import END, WAIT, Connection
+from fastserve._lead import Lead
+from fastserve.overrides import is_own
+from fastserve.serving.experience import Experience
+from fastserve.serving.loop import PLAIN_ACCEPT, Loop
+from fastserve.serving.threads import Threads
+
+THREADING: Final = (
+    ("process_request", socketserver.ThreadingMixIn.process_request),
+    ("process_request_thread", socketserver.ThreadingMixIn.process_request_thread),
+)
+
+# The leader and the reserve come on top of the threads whose handlers wait.
+LEADER_AND_RESERVE: Final = 2
+
+# What is learned about the making of a handler, which comes before there is a request.
+MAKING: Final = "finish_request"
+
+# A part of a connection's way that runs a handler's code, and the part behind it. True: it is the last.
+Work: TypeAlias = Callable[[Connection], bool]
+GoOn: TypeAlias = Callable[[Connection, bool], int]
+
+
+def gives_threads(server: socketserver.BaseServer) -> bool:
+    """Whether a server gives each connection a thread in socketserver's own way."""
+    return all(is_own(getattr(server, name, None), own) for name, own in THREADING)
+
+
+# Those whose handlers Python waits for at its end, as it does for threads that are no daemons.
+waited_for: "weakref.WeakSet[Leader]" = weakref.WeakSet()
+
+
+@atexit.register
+def wait_for_handlers() -> None:
+    """Stop these loops, and let their handlers end."""
+    for leader in tuple(waited_for):
+        leader.stop()
+        leader.join()
+
+
+class Deposed(BaseException):
+    """Another thread leads now: whoever sees this touches nothing of the loop's any more."""
+
+
+class Leader(Loop):
+    """Serves the connections of ``server`` as Loop does, in threads of its own."""
+
+    def __init__(self, server: socketserver.TCPServer, own_accept: Any = PLAIN_ACCEPT) -> None:
+        super().__init__(server, own_accept)
+        self._caller = self._thread
+        self._lead = Lead()
+        self._experience = Experience()
+        most = getattr(server, "max_threads", None)
+        self._most: float = float("inf") if most is None else most
+        self._threads = Threads(None if most is None else most + LEADER_AND_RESERVE)
+        self._away: set[Connection] = set()
+        self._returned: deque[tuple[Connection, GoOn, bool]] = deque()
+        self._failure: BaseException | None = None
+        self._ended = False
+
+    # -- Any thread ------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Make run() return soon; it does not wait for handlers."""
+        super().stop()
+        self._lead.ring()
+
+    def is_mine(self) -> bool:
+        """Whether the calling thread is the loop's, and not in a handler."""
+        return threading.get_ident() == self._caller or self._lead.leads()
+
+    def join(self, timeout: float | None = None) -> bool:
+        return self._threads.join(timeout)
+
+    # -- The thread that called serve_forever() ----------------------------------------------------
+
+    def _serve(self, poll_interval: float) -> None:
+        if not getattr(self._server, "daemon_threads", False):
+            waited_for.add(self)
+        try:
+            self._threads.do(functools.partial(self._follow, poll_interval))
+            self._lead.call()
+            while not self._stopping:
+                self._lead.watch()
+        finally:
+            self.stop()
+            self._take_the_lead()
+        if self._failure is not None:
+            raise self._failure
+        self._finish()
+
+    def _take_the_lead(self) -> None:
+        """Also where Ctrl-C is pressed again: nothing can be taken apart under another thread's hands."""
+        leads = False
+        while not leads:
+            with contextlib.suppress(KeyboardInterrupt):
+                leads = self._lead.adopt()
+                if not leads:
+                    self._lead.watch()
+        self._thread = threading.get_ident()
+        self._adopt_all()
+
+    def _shut(self) -> None:
+        for conn in self._away:
+            self._forget(conn)
+        super()._shut()
+        self._ended = True
+        self._threads.do(self._welcome_back)  # it may have to wait for a client
+        self._threads.stop()
+        self._lead.call()
+
+    # -- The reserve, who becomes the leader -------------------------------------------------------
+
+    def _follow(self, poll_interval: float) -> None:
+        """Wait for the lead, and lead until another thread does."""
+        while not self._ended:
+            self._lead.follow()
+            if self._stopping:
+                self._lead.ring()
+            elif self._lead.adopt():
+                self._threads.do(functools.partial(self._follow, poll_interval))
+                self._thread = threading.get_ident()
+                with contextlib.suppress(Deposed):
+                    self._lead_on(poll_interval)
+                return
+
+    def _lead_on(self, poll_interval: float) -> None:
+        try:
+            self._adopt_all()
+            while not (self._stopping or self._is_asked_to_stop()):
+                self._turn(poll_interval)
+        except Deposed:
+            raise
+        except BaseException as error:
+            self._failure = error
+        self._stopping = True
+        self._lead.release()
+
+    def _adopt_all(self) -> None:
+        """What the last leader left: the connection whose handler it still runs, and those that came back."""
+        conn = self._lead.conn
+        if conn is not None:
+            self._send_off(conn)
+        self._welcome_back()
+
+    # -- The leader ------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        super()._wake()
+        self._welcome_back()
+
+    def _answer(self, conn: Connection) -> int:
+        asked = conn.asked() if self._experience else ""
+        if len(self._away) >= self._most or (asked and self._experience.waits(asked, self._now)):
+            return self._give_a_thread(conn, self._run, self._answered)
+        close = self._inline(conn, self._run, self._answered)
+        if asked:
+            self._experience.was_prompt(asked)
+        return conn.answered(close, self._now)
+
+    def _makes_handlers(self) -> bool:
+        return gives_threads(self._server)
+
+    def _offer(self, conn: Connection) -> int:
+        if self._experience and self._experience.waits(MAKING, self._now) and self._makes_handlers():
+            return self._give_a_thread(conn, self._make, self._made)
+        return super()._offer(conn)
+
+    def _inline(self, conn: Connection, work: Work, go_on: GoOn) -> bool:
+        """Run a handler's code here; where that costs the lead, the connection goes on in other hands."""
+        if self._ended:
+            return work(conn)
+        self._lead.enter(conn)
+        result = work(conn)
+        if self._lead.leave():
+            return result
+        self._experience.was_late(conn.asked() or MAKING, time.monotonic())
+        self._hand_back(conn, go_on, result)
+        raise Deposed
+
+    def _give_a_thread(self, conn: Connection, work: Work, go_on: GoOn) -> int:
+        self._send_off(conn)
+        self._threads.do(lambda: self._hand_back(conn, go_on, work(conn)))
+        return WAIT
+
+    def _send_off(self, conn: Connection) -> None:
+        """From here on the connection is a thread's, but for what has been written already."""
+        self._forget(conn)
+        self._away.add(conn)
+        if conn.depart():
+            self._settle(conn)
+
+    def _finish_handler(self, conn: Connection) -> None:
+        self._inline(conn, self._end_handler, self._ended_handler)
+
+    # -- How a connection that was away goes on ----------------------------------------------------
+
+    def _hand_back(self, conn: Connection, go_on: GoOn, close: bool) -> None:
+        self._returned.append((conn, go_on, close))
+        if self._ended:
+            self._welcome_back()
+        else:
+            self._wake_up()
+
+    def _welcome_back(self) -> None:
+        """The leader does this, and once the loop has ended whoever has something to hand back."""
+        while (returned := self._next_returned()) is not None:
+            conn, go_on, close = returned
+            self._away.discard(conn)
+            self._connections.add(conn)
+            conn.come_back()
+            if self._ended:
+                self._end_alone(conn, go_on)
+            else:
+                self._act(conn, self._go_on(conn, go_on, close or self._stopping))
+
+    def _next_returned(self) -> tuple[Connection, GoOn, bool] | None:
+        try:
+            return self._returned.popleft()
+        except IndexError:
+            return None
+
+    def _go_on(self, conn: Connection, go_on: GoOn, close: bool) -> int:
+        try:
+            return go_on(conn, close)
+        except Exception:
+            self._report(conn)
+            return END
+
+    def _end_alone(self, conn: Connection, go_on: GoOn) -> None:
+        """Without a loop: wait until the answer has left, and close."""
+        self._go_on(conn, go_on, True)
+        with contextlib.suppress(OSError):
+            conn.finish_sending()
+        self._act(conn, END)
+
+    def _answered(self, conn: Connection, close: bool) -> int:
+        return conn.answered(close, self._now)
+
+    def _ended_handler(self, conn: Connection, close: bool) -> int:
+        return END
+
+    # -- A handler's code, in any thread -----------------------------------------------------------
+
+    def _run(self, conn: Connection) -> bool:
+        try:
+            return super()._run(conn)
+        except BaseException:
+            self._survive()
+            return True
+
+    def _make(self, conn: Connection) -> bool:
+        try:
+            return super()._make(conn)
+        except BaseException:
+            conn.withdraw()
+            self._survive()
+            return True
+
+    def _end_handler(self, conn: Connection) -> bool:
+        try:
+            super()._finish_handler(conn)
+        except BaseException:
+            self._survive()
+        return True
+
+    def _tell(self, sock: Any, address: Any) -> None:
+        try:
+            self._server.handle_error(sock, address)
+        except Exception:
+            self._survive()
+
+    def _survive(self) -> None:
+        """What would end a thread of socketserver's is said as Python says it, and ends a connection here."""
+        kind, value, traceback = sys.exc_info()
+        assert kind is not None
+        threading.excepthook(threading.ExceptHookArgs((kind, value, traceback, threading.current_thread())))

@@ -223,8 +223,8 @@ cdef class Connection:
         offers[id(self.sock)] = self
 
     def asked(self):
-        """Of the request that is being answered the method and the path (str), '' where it has none."""
-        head = self.reader.head if self.reader is not None else None
+        """Of the request that is being answered the method and the path (str), '' where there is none."""
+        head = self.reader.head if self.state == ANSWERING else None
         if head is None or not head.target:
             return ""
         return f"{head.method} {head.target.partition('?')[0]}"

@@ -173,6 +173,7 @@ class Leader(Loop):
         """What the last leader left: the connection whose handler it still runs, and those that came back."""
         conn = self._lead.conn
         if conn is not None:
+            self._experience.was_late(conn.asked() or MAKING, time.monotonic())
             self._send_off(conn)
         self._welcome_back()
 
@@ -207,7 +208,6 @@ class Leader(Loop):
         result = work(conn)
         if self._lead.leave():
             return result
-        self._experience.was_late(conn.asked() or MAKING, time.monotonic())
         self._hand_back(conn, go_on, result)
         raise Deposed
 

@@ -85,6 +85,8 @@ FIRST_TRIAL: Final = 0.1
 LAST_TRIAL: Final = 10.0
 # A thread without work ends after this time (Apache's and Java's pools: 60 s; here starting one is cheap).
 THREAD_IDLE: Final = 10.0
+# Free ones that are kept all the same (Apache's MinSpareThreads: 75): the next reserve is not to be started.
+SPARE_THREADS: Final = 1
 
 # -- CGI scripts (enforced by handlers.script) --------------------------------------------------
 

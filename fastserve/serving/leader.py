@@ -196,9 +196,15 @@ class Leader(Loop):
         return gives_threads(self._server)
 
     def _offer(self, conn: Connection) -> int:
-        if self._experience and self._experience.waits(MAKING, self._now) and self._makes_handlers():
+        if not self._makes_handlers():
+            return super()._offer(conn)
+        known = bool(self._experience)
+        if known and self._experience.waits(MAKING, self._now):
             return self._give_a_thread(conn, self._make, self._made)
-        return super()._offer(conn)
+        close = self._inline(conn, self._make, self._made)
+        if known:
+            self._experience.was_prompt(MAKING)
+        return self._made(conn, close)
 
     def _inline(self, conn: Connection, work: Work, go_on: GoOn) -> bool:
         """Run a handler's code here; where that costs the lead, the connection goes on in other hands."""

@@ -1,0 +1,91 @@
+"""The rule of serving.experience: twice late is a habit, trials, and what happens when there are too many."""
+
+import pytest
+
+from fastserve.limits import FIRST_TRIAL, LAST_TRIAL, LATE_TWICE, SUSPECTS
+from fastserve.serving.experience import Experience
+
+KEY = "GET /slow"
+MOMENT = 1e-6
+
+
+@pytest.fixture
+def experience() -> Experience:
+    return Experience()
+
+
+def make_late(experience: Experience, key: str = KEY, times: int = LATE_TWICE, now: float = 0.0) -> None:
+    for _ in range(times):
+        experience.was_late(key, now)
+
+
+def test_nothing_is_known_at_first(experience: Experience) -> None:
+    assert not experience
+    assert not experience.waits(KEY, 0)
+
+
+@pytest.mark.parametrize(("more", "waits"), [(-1, False), (0, True), (1, True)])
+def test_a_habit_takes_two(experience: Experience, more: int, waits: bool) -> None:
+    make_late(experience, times=LATE_TWICE + more)
+    assert experience
+    assert experience.waits(KEY, 0) is waits
+    assert not experience.waits("GET /other", 0)
+
+
+def test_one_is_tried_and_the_others_wait_for_what_it_says(experience: Experience) -> None:
+    make_late(experience)
+    assert experience.waits(KEY, FIRST_TRIAL - MOMENT)
+    assert not experience.waits(KEY, FIRST_TRIAL)
+    assert experience.waits(KEY, FIRST_TRIAL)
+    assert experience.waits(KEY, 2 * FIRST_TRIAL - MOMENT)
+    assert not experience.waits(KEY, 2 * FIRST_TRIAL)
+
+
+def test_each_late_trial_doubles_the_time_to_the_next(experience: Experience) -> None:
+    make_late(experience)
+    now, pause = 0.0, FIRST_TRIAL
+    for _ in range(20):
+        assert experience.waits(KEY, now + pause - MOMENT)
+        now += pause + MOMENT
+        assert not experience.waits(KEY, now)
+        experience.was_late(KEY, now)
+        pause = min(pause * 2, LAST_TRIAL)
+    assert pause == LAST_TRIAL
+
+
+def test_two_prompt_trials_forget_it(experience: Experience) -> None:
+    make_late(experience)
+    for _ in range(LATE_TWICE - 1):
+        experience.was_prompt(KEY)
+        assert experience
+        assert not experience.waits(KEY, 0)
+    experience.was_prompt(KEY)
+    assert not experience
+
+
+def test_a_prompt_one_between_two_late_ones_is_no_habit(experience: Experience) -> None:
+    for _ in range(10):
+        experience.was_late(KEY, 0)
+        assert not experience.waits(KEY, 0)
+        experience.was_prompt(KEY)
+    assert not experience
+
+
+def test_what_was_prompt_and_never_late_is_not_kept(experience: Experience) -> None:
+    experience.was_prompt(KEY)
+    assert not experience
+
+
+@pytest.mark.parametrize(("known", "waits"), [(SUSPECTS - 1, False), (SUSPECTS, True)])
+def test_beyond_the_bound_all_are_judged_as_one(experience: Experience, known: int, waits: bool) -> None:
+    for number in range(known):
+        make_late(experience, f"GET /{number}")
+    make_late(experience, "GET /one more")
+    assert experience.waits("GET /unheard of", 0) is waits
+    assert experience.waits("GET /0", 0)
+
+
+def test_there_is_a_bound(experience: Experience) -> None:
+    for number in range(10 * SUSPECTS):
+        make_late(experience, f"GET /{number}", times=1)
+    assert len(experience._suspects) == SUSPECTS + 1

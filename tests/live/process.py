@@ -1,10 +1,12 @@
 """A server as people run it: `python -m fastserve` in a process of its own, watched through /proc.
 
-Knows the command line and nothing of what is inside. The tests of this folder use it.
+Knows the command line and nothing of what is inside. The tests of this folder use it. Hosted is the same for
+the servers of host.py, which have handlers too, and counts all processes that a server is made of.
 """
 
 import contextlib
 import os
+import re
 import resource
 import selectors
 import signal
@@ -24,27 +26,32 @@ import fastserve
 WAIT = 30.0  # seconds; for whole downloads on a loaded machine, reached only when something is broken
 HOME = Path(fastserve.__file__).resolve().parents[1]
 DESCRIPTORS = 6000  # what a crowd of clients needs, here and in the server
+BANNER = re.compile(r"Serving HTTPS? on 127\.0\.0\.1 port (\d+) ")
 
 
 class Process:
     """The server, its address, and what it holds."""
 
     def __init__(self, folder: Path, log: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "fastserve", "0", "-b", "127.0.0.1", "-d", str(folder), *options]
+        command = [sys.executable, *self._program(), "-d", str(folder), *options]
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(HOME)},
                                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
         assert self._process.stdout
-        self.folder, self._log = folder, log
+        self.folder, self.log_path = folder, log
         line = self._process.stdout.readline().decode()
-        assert line.startswith("Serving HTTP on 127.0.0.1 port "), line + log.read_text()
-        self.address = ("127.0.0.1", int(line.split(" port ")[1].split()[0]))
+        banner = BANNER.match(line)
+        assert banner, line + log.read_text()
+        self.address = ("127.0.0.1", int(banner[1]))
         self.url = f"http://127.0.0.1:{self.address[1]}"
         self._proc = Path(f"/proc/{self._process.pid}")
 
+    def _program(self) -> list[str]:
+        return ["-m", "fastserve", "0", "-b", "127.0.0.1"]
+
     def log(self) -> str:
         """What it has written to stderr."""
-        return self._log.read_text()
+        return self.log_path.read_text()
 
     def descriptors(self) -> int:
         """How many it has open; 0 where the system does not tell."""
@@ -63,18 +70,68 @@ class Process:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
-    def stop(self) -> None:
-        """End it as a supervisor would, and see that it ends well."""
+    def stop(self, silent: bool = True) -> None:
+        """End it as a supervisor would, and see that it ends well, and has told of no exception."""
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.communicate(timeout=WAIT)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
+            self.end()
             raise
         log = self.log()
-        assert "Traceback" not in log, log[log.index("Traceback") :][:3000]
+        assert not silent or "Traceback" not in log, log[log.index("Traceback") :][:3000]
         assert self._process.returncode == 0, log[-3000:]
+
+    def end(self) -> None:
+        """At once, where it still runs."""
+        self._process.kill()
+        self._process.communicate()
+
+
+class Tree(Process):
+    """The same for a server that may have processes of its own: figures are those of all of them."""
+
+    def processes(self) -> list[Path]:
+        """Its folder in /proc, and those of its descendants."""
+        parents = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                parents[stat.parent] = stat.read_text().rpartition(") ")[2].split()[1]
+        found = [self._proc]
+        for each in found:
+            found += [child for child, parent in parents.items() if parent == each.name]
+        return found
+
+    def descriptors(self) -> int:
+        return sum(_count(each / "fd") for each in self.processes())
+
+    def threads(self) -> int:
+        return sum(_count(each / "task") for each in self.processes())
+
+    def memory(self) -> int:
+        """Octets that are resident; those that processes share are divided among them."""
+        return sum(_proportional(each) for each in self.processes())
+
+
+class Hosted(Tree):
+    """A server of host.py, whose options these are."""
+
+    def _program(self) -> list[str]:
+        return [str(Path(__file__).with_name("host.py"))]
+
+
+def _count(folder: Path) -> int:
+    with contextlib.suppress(OSError):
+        return len(os.listdir(folder))
+    return 0
+
+
+def _proportional(process: Path) -> int:
+    with contextlib.suppress(OSError):
+        for line in (process / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 @contextlib.contextmanager

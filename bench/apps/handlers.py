@@ -12,7 +12,7 @@ options = argparse.ArgumentParser()
 options.add_argument("--module", choices=["http.server", "fastserve"], required=True)
 options.add_argument("--server-module", choices=["http.server", "fastserve"], help="default: the same")
 options.add_argument("--server", choices=["HTTPServer", "ThreadingHTTPServer"], required=True)
-options.add_argument("--handler", choices=["hello", "files", "events"], required=True)
+options.add_argument("--handler", choices=["hello", "files", "events", "waiting"], required=True)
 options.add_argument("--port", type=int, required=True)
 options.add_argument("--directory", required=True)
 args = options.parse_args()
@@ -61,7 +61,29 @@ class Files(api.SimpleHTTPRequestHandler):
         pass
 
 
-handlers = {"hello": Hello, "events": Events, "files": functools.partial(Files, directory=args.directory)}
+class Waiting(Files):
+    """Sleeps, or is busy, for as many ms as the path says; serves files too."""
+
+    def do_GET(self):
+        action, _, ms = self.path[1:].partition("/")
+        if action == "sleep":
+            time.sleep(int(ms) / 1000)
+        elif action == "busy":
+            end = time.monotonic() + int(ms) / 1000
+            while time.monotonic() < end:
+                sum(range(100))
+        elif action != "hello":
+            super().do_GET()
+            return
+        Hello.do_GET(self)
+
+
+handlers = {
+    "hello": Hello,
+    "events": Events,
+    "files": functools.partial(Files, directory=args.directory),
+    "waiting": functools.partial(Waiting, directory=args.directory),
+}
 servers = importlib.import_module(args.server_module or args.module)
 with getattr(servers, args.server)(("127.0.0.1", args.port), handlers[args.handler]) as server:
     server.serve_forever()

@@ -1,0 +1,286 @@
+"""Handlers that wait, and requests beside them: `python bench/waiting.py`. Prints a table.
+
+Each figure is taken on a ThreadingHTTPServer of its own, on one core; the clients are one thread with a
+selector on another, and what they need themselves is told. `--import` names the libraries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import selectors
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from load import answer_size
+from processes import TICK, BenchError
+from report import aligned, machine, spread
+from servers import CONTESTANTS, TREE, Contestant, Server, Workload, handlers, running
+
+PATIENCE = 60  # seconds for a round
+SWITCH = sys.getswitchinterval() * 1000  # ms
+FILE = Workload("waiting", "/file1k.txt", b"x" * 1024)
+HELLO = b"Hello, World!"
+HEAD_END = b"\r\n\r\n"
+
+Figure = Callable[[Server, argparse.Namespace], str]
+
+
+def options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench/waiting.py", description="Measure handlers that wait.")
+    parser.add_argument("--import", dest="modules", action="append", choices=["fastserve", "http.server"])
+    parser.add_argument("--figures", type=lambda names: names.split(","), default=list(FIGURES),
+                        help=f"some of {','.join(FIGURES)}")
+    parser.add_argument("--rounds", type=int, default=10, help="of 64 requests that sleep")
+    parser.add_argument("--requests", type=int, default=2000, help="short ones beside those that block")
+    parser.add_argument("--idle", type=int, default=10, help="seconds of doing nothing")
+    return parser.parse_args(argv)
+
+
+# -- The clients -------------------------------------------------------------------------------
+
+
+class Crowd:
+    """Connections that ask at once, in one thread. An answer that is not 200 with that body is an error."""
+
+    def __init__(self, server: Server, count: int) -> None:
+        self.address = "127.0.0.1", server.place.port
+        self.count = count
+        self.socks: list[socket.socket] = []
+
+    def connect(self) -> None:
+        for _ in range(self.count):
+            sock = socket.create_connection(self.address, PATIENCE)
+            sock.setblocking(False)
+            self.socks.append(sock)
+
+    def send(self, path: str) -> None:
+        request = f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+        for sock in self.socks:
+            sock.send(request)
+
+    def ask(self, path: str, body: bytes) -> list[float]:
+        """Ask on all of them; ms until each was answered, counted from the first request."""
+        began = time.monotonic()
+        self.send(path)
+        return [(when - began) * 1000 for when in self.answers(body)]
+
+    def answers(self, body: bytes) -> list[float]:
+        """When each has come, by the clock, in the order of coming."""
+        times, got = [], dict.fromkeys(self.socks, b"")
+        with selectors.DefaultSelector() as selector:
+            for sock in self.socks:
+                selector.register(sock, selectors.EVENT_READ)
+            while len(times) < len(self.socks):
+                events = selector.select(PATIENCE)
+                if not events:
+                    raise BenchError(f"{len(self.socks) - len(times)} answers did not come")
+                for key, _ in events:
+                    sock: Any = key.fileobj
+                    got[sock] += (data := sock.recv(65536))
+                    if is_answer(got[sock], body, ended=not data):
+                        times.append(time.monotonic())
+                        selector.unregister(sock)
+        return times
+
+    def close(self) -> None:
+        for sock in self.socks:
+            sock.close()
+
+
+def is_answer(octets: bytes, body: bytes, ended: bool = False) -> bool:
+    """Whether all of it is here. Raises BenchError where it is another one."""
+    head, mark, got = octets.partition(HEAD_END)
+    if ended or (mark and not (head.startswith(b"HTTP/1.1 200 ") and body.startswith(got))):
+        raise BenchError(f"answered {octets[:300]!r}")
+    return bool(mark) and got == body
+
+
+@contextmanager
+def crowd(server: Server, count: int) -> Iterator[Crowd]:
+    """That many connections."""
+    clients = Crowd(server, count)
+    try:
+        clients.connect()
+        yield clients
+    finally:
+        clients.close()
+
+
+def one_by_one(server: Server, path: str, body: bytes, goes_on: Callable[[int], bool]) -> list[float]:
+    """ms of one request after the other, on one connection, for as long as ``goes_on(count)``."""
+    times: list[float] = []
+    with crowd(server, 1) as client:
+        while goes_on(len(times)):
+            times += client.ask(path, body)
+    return times
+
+
+# -- The figures -------------------------------------------------------------------------------
+
+
+def sleeping(server: Server, args: argparse.Namespace) -> str:
+    """64 clients, each with a handler that sleeps 100 ms, after the first 128 of them."""
+    with crowd(server, 64) as clients:
+        rounds = [max(clients.ask("/sleep/100", HELLO)) for _ in range(args.rounds + 2)]
+    return spread(rounds[2:], 0)
+
+
+def crowded(server: Server, args: argparse.Namespace) -> str:
+    """500 clients, each with a handler that sleeps 1 s; nobody has asked before. Connecting counts."""
+    began = time.monotonic()
+    with crowd(server, 500) as clients:
+        clients.send("/sleep/1000")
+        return f"{(clients.answers(HELLO)[-1] - began) * 1000:,.0f}"
+
+
+def beside_blocked(server: Server, args: argparse.Namespace, path: str, body: bytes) -> str:
+    """One client's short requests, while 200 handlers sleep 30 s."""
+    with crowd(server, 200) as blocked:
+        blocked.send("/sleep/30000")
+        wait_for_threads(server, 200)
+        return latencies(one_by_one(server, path, body, lambda count: count < args.requests))
+
+
+def beside_busy(server: Server, args: argparse.Namespace) -> str:
+    """One client's short requests, while handlers of another are busy for 50 ms, one after the other."""
+    end = time.monotonic() + 5
+    with crowd(server, 1) as busy, crowd(server, 1) as short:
+        times: list[float] = []
+        busy.send("/busy/50")
+        while time.monotonic() < end:
+            times += short.ask("/hello", HELLO)
+            if has_come(busy):
+                busy.answers(HELLO)
+                busy.send("/busy/50")
+    median, late, longest = (figure(times) / SWITCH for figure in (statistics.median, percentile_99, max))
+    return f"{median:.2f} / {late:.2f} / {longest:.2f} of {len(times)}"
+
+
+def idle(server: Server, args: argparse.Namespace) -> str:
+    """After the load of `sleeping`, with its connections closed and nobody there."""
+    with crowd(server, 64) as clients:
+        for _ in range(2):
+            clients.ask("/sleep/100", HELLO)
+    time.sleep(2)
+    before = used(server)
+    time.sleep(args.idle)
+    ticks, switches = (now - then for now, then in zip(used(server), before))
+    return f"{ticks * TICK * 100 / args.idle:.1f} % / {switches} / {len(threads(server))}"
+
+
+FIGURES: dict[str, tuple[str, Figure]] = {
+    "sleeping": ("64 x sleep 100 ms, ms until all are answered", sleeping),
+    "crowded": ("500 x sleep 1 s, cold, ms until all are answered", crowded),
+    "file": ("a file beside 200 blocked, ms, p50 / p99 / longest",
+             lambda server, args: beside_blocked(server, args, FILE.path, FILE.body)),
+    "hello": ("hello beside 200 blocked, ms, p50 / p99 / longest",
+              lambda server, args: beside_blocked(server, args, "/hello", HELLO)),
+    "busy": ("hello beside 50 ms of Python, switch intervals, p50 / p99 / longest", beside_busy),
+    "idle": ("idle after load: CPU / voluntary switches / threads", idle),
+}
+
+
+def percentile_99(values: list[float]) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[98]
+
+
+def latencies(values: list[float]) -> str:
+    return f"{statistics.median(values):.2f} / {percentile_99(values):.2f} / {max(values):.2f}"
+
+
+def has_come(clients: Crowd) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(clients.socks[0], selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
+# -- The server's process ----------------------------------------------------------------------
+
+
+def threads(server: Server) -> list[Path]:
+    return list(Path(f"/proc/{server.process.pid}/task").iterdir())
+
+
+def wait_for_threads(server: Server, count: int) -> None:
+    """Until so many are there, which then sleep in handlers."""
+    deadline = time.monotonic() + PATIENCE
+    while len(threads(server)) < count:
+        if time.monotonic() > deadline:
+            raise BenchError(f"{len(threads(server))} threads instead of {count}")
+        time.sleep(0.01)
+
+
+def used(server: Server) -> tuple[int, int]:
+    """Ticks of the processor, and voluntary switches of all threads, so far."""
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(") ")[2].split()
+    switches = 0
+    for thread in threads(server):
+        for line in (thread / "status").read_text().splitlines():
+            if line.startswith("voluntary_ctxt_switches:"):
+                switches += int(line.split()[1])
+    return int(fields[11]) + int(fields[12]), switches
+
+
+# -- The comparison ----------------------------------------------------------------------------
+
+
+def contestant(module: str) -> Contestant:
+    return Contestant(module, ("waiting",), handlers(module, "ThreadingHTTPServer"), lambda: None, str, TREE)
+
+
+def measured(who: Contestant, figure: Figure, args: argparse.Namespace, core: int) -> str:
+    """One figure, on a server that was started for it; a reason where there is none."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as stack:
+        site = Path(folder, "site")
+        site.mkdir()
+        (site / FILE.path[1:]).write_bytes(FILE.body)
+        try:
+            return figure(stack.enter_context(running(who, FILE, site, core)), args)
+        except (BenchError, OSError) as reason:
+            return f"none: {reason}"
+
+
+def overhead(args: argparse.Namespace, core: int) -> str:
+    """What the clients need by themselves: against the floor, which only receives and sends."""
+    floor = CONTESTANTS["floor"]
+    if reason := floor.prepare():
+        return f"not known, as the floor {reason}"
+    return measured(floor, at_once, args, core)
+
+
+def at_once(server: Server, args: argparse.Namespace) -> str:
+    """The same without anything to wait for."""
+    answer_size(server.place.port, "/", FILE.body)
+    alone = latencies(one_by_one(server, "/", FILE.body, lambda count: count < args.requests))
+    with crowd(server, 64) as clients:
+        together = spread([max(clients.ask("/", FILE.body)) for _ in range(args.rounds)], 1)
+    return f"{alone} ms for one after the other, {together} ms for 64 at once"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = options(argv)
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[min(1, len(cores) - 1)]})
+    contestants = [contestant(module) for module in args.modules or ["fastserve", "http.server"]]
+    rows = [("ThreadingHTTPServer of", *(each.name for each in contestants))]
+    for name in args.figures:
+        title, figure = FIGURES[name]
+        print(title, file=sys.stderr)
+        rows.append((title, *(measured(each, figure, args, cores[0]) for each in contestants)))
+    known = machine()
+    print(f"commit {known['commit']}, Python {known['python']}, Linux {known['kernel']}, {known['cpu']}")
+    print(f"the clients and the floor alone: {overhead(args, cores[0])}")
+    print(aligned(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

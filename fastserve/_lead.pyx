@@ -69,6 +69,8 @@ cdef enum Phase:
 
 cdef enum:
     QUIET_LOOKS = 16        # without a run, before the watcher goes to sleep
+    LOOKS = 100             # before it sees to signals, 0.2 s
+    SLEEP = 500_000         # us; the same while it sleeps
 
 cdef long long LOOK = <long long>(limits.LATE * 1e6)
 
@@ -80,6 +82,8 @@ cdef class Lead:
     cdef uint64_t word              # run and phase
     cdef uint64_t asleep            # whether the next run has to wake the watcher
     cdef uint64_t rung              # whether its watch() is to end
+    cdef uint64_t seen              # the word, as the watcher saw it last
+    cdef int quiet                  # for how many looks it has been the same
     cdef unsigned long leader       # the thread, 0 for none
     cdef readonly object conn       # whose handler is run, from enter() to leave()
     cdef PyThread_type_lock alarm   # wakes the watcher
@@ -163,31 +167,49 @@ cdef class Lead:
 
     def watch(self):
         """Watch the leader until ring(). Raises what a signal handler raises."""
-        cdef PyLockStatus status = PY_LOCK_INTR
-        while status == PY_LOCK_INTR:
+        cdef bint rung = False
+        while not rung:
             with nogil:
-                status = self._watch()
+                rung = self._watch()
             PyErr_CheckSignals()
 
-    cdef PyLockStatus _watch(self) noexcept nogil:
-        cdef PyLockStatus status = PY_LOCK_FAILURE
-        cdef uint64_t seen = 0, word
-        cdef int quiet = 0
-        while status != PY_LOCK_INTR and not fs_swap(&self.rung, True, False):
-            if quiet < QUIET_LOOKS:
-                status = PyThread_acquire_lock_timed(self.alarm, LOOK, True)
-            else:
-                status = self._sleep(seen)
-            word = fs_load(&self.word)
-            quiet = quiet + 1 if word == seen and quiet < QUIET_LOOKS else 0
-            if word == seen and word & PHASES == BUSY and fs_swap(&self.word, word, word | LATE):
-                PyThread_release_lock(self.vacancy)
-            seen = word
-        return status
+    cdef bint _watch(self) noexcept nogil:
+        """Look some times, or sleep once. Returns whether there was a ring().
 
-    cdef PyLockStatus _sleep(self, uint64_t seen) noexcept nogil:
+        Not for ever: a signal that comes between two waits, when the system has given this thread's core to
+        another say, ends none of them.
+        """
+        cdef PyLockStatus status = PY_LOCK_FAILURE
+        cdef int looks = 0
+        while status != PY_LOCK_INTR and looks < LOOKS:
+            if fs_swap(&self.rung, True, False):
+                return True
+            if self.quiet < QUIET_LOOKS:
+                status = PyThread_acquire_lock_timed(self.alarm, LOOK, True)
+                looks += 1
+            else:
+                self._sleep()
+                looks = LOOKS
+            self._look()
+        return False
+
+    cdef void _look(self) noexcept nogil:
+        cdef uint64_t word = fs_load(&self.word)
+        if word != self.seen:
+            self.quiet = 0
+        elif self.quiet < QUIET_LOOKS:
+            self.quiet += 1
+        if word == self.seen and word & PHASES == BUSY and fs_swap(&self.word, word, word | LATE):
+            PyThread_release_lock(self.vacancy)
+        self.seen = word
+
+    cdef void _sleep(self) noexcept nogil:
         """Until the next run begins, unless one has: either it sees `asleep`, or we see it."""
         fs_store(&self.asleep, True)
-        if fs_load(&self.word) != seen and fs_swap(&self.asleep, True, False):
-            return PY_LOCK_FAILURE
-        return PyThread_acquire_lock_timed(self.alarm, -1, True)
+        if (
+            fs_load(&self.word) == self.seen
+            and PyThread_acquire_lock_timed(self.alarm, SLEEP, True) == PY_LOCK_ACQUIRED
+        ):
+            return
+        if not fs_swap(&self.asleep, True, False):
+            PyThread_acquire_lock(self.alarm, WAIT_LOCK)    # which enter() gives back this very moment

@@ -1,11 +1,12 @@
 """The servers of the harnesses: `python tests/live/host.py -d FOLDER --server threads --handler mixed`.
 
 A program of its own, started by process.Hosted. It says where it serves as the command line does, and ends
-with status 0 at SIGTERM. Knows public classes of either library, and no client.
+with status 0 at SIGTERM; at SIGUSR1 it says where its threads are. Knows public classes and no client.
 """
 
 import argparse
 import collections
+import faulthandler
 import functools
 import importlib
 import json
@@ -310,6 +311,7 @@ def main() -> None:
     if args.switch_interval:
         sys.setswitchinterval(args.switch_interval)
     signal.signal(signal.SIGTERM, end)
+    faulthandler.register(signal.SIGUSR1)
     with make_server(args) as server:
         print(f"Serving HTTP on 127.0.0.1 port {server.server_port} ...", flush=True)
         server.serve_forever()

@@ -76,11 +76,16 @@ class Process:
         try:
             self._process.communicate(timeout=WAIT)
         except subprocess.TimeoutExpired:
+            stacks = self.stacks()
             self.end()
-            raise
+            raise AssertionError(f"it has not ended within {WAIT} s\n{stacks}") from None
         log = self.log()
         assert not silent or "Traceback" not in log, log[log.index("Traceback") :][:3000]
         assert self._process.returncode == 0, log[-3000:]
+
+    def stacks(self) -> str:
+        """Where its threads are, where it tells."""
+        return ""
 
     def end(self) -> None:
         """At once, where it still runs."""
@@ -118,6 +123,12 @@ class Hosted(Tree):
 
     def _program(self) -> list[str]:
         return [str(Path(__file__).with_name("host.py"))]
+
+    def stacks(self) -> str:
+        said = len(self.log())
+        self._process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: self.log()[said:].endswith("\n"), 1)
+        return self.log()[said:]
 
 
 def _count(folder: Path) -> int:

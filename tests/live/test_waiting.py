@@ -76,11 +76,18 @@ class Waiting:
         self.event.set()
 
 
-@pytest.fixture
-def server(kind: Kind, serve: Any) -> Iterator[Any]:
+class Own:
+    """With a handle() of its own, which keeps the handler with its connection."""
+
+    def handle(self) -> None:
+        super().handle()  # type: ignore[misc]
+
+
+@pytest.fixture(params=[(), (Own,)], ids=["", "own"])
+def server(kind: Kind, serve: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     """A server whose handler class is its attribute ``handler``, with nobody waiting at its end."""
-    handler = kind.handler(Waiting, barrier=threading.Barrier(MANY), event=threading.Event(),
-                           reached=threading.Semaphore(0))
+    handler = kind.handler(*request.param, Waiting, barrier=threading.Barrier(MANY),
+                           event=threading.Event(), reached=threading.Semaphore(0))
     running = serve(handler, type("Server", (kind.server,), {"request_queue_size": 1024}))
     running.handler = handler
     yield running

@@ -69,10 +69,11 @@ cdef enum Phase:
 
 cdef enum:
     QUIET_LOOKS = 16        # without a run, before the watcher goes to sleep
-    LOOKS = 100             # before it sees to signals, 0.2 s
-    SLEEP = 500_000         # us; the same while it sleeps
+    LOOKS = 100             # before it sees to signals
 
+# In microseconds.
 cdef long long LOOK = <long long>(limits.LATE * 1e6)
+cdef long long SLEEP = <long long>(limits.SIGNAL_DELAY * 1e6)
 
 
 @cython.final

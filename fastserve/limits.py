@@ -76,6 +76,8 @@ ACCEPT_PAUSE: Final = 1.0
 # Between two looks at the leader: a handler that is there at both is late (Python's switch interval is 5 ms,
 # and the thread that takes over may have to wait for one).
 LATE: Final = 0.002
+# Until a signal is acted on that came to no waiting thread (http.server's poll_interval is as long).
+SIGNAL_DELAY: Final = 0.5
 # How many times a request must have been late before its like goes to a thread at once.
 LATE_TWICE: Final = 2
 # Requests that were late are told apart up to this number; all others are judged as one.

@@ -178,6 +178,16 @@ DIFFERENCES: Final = {
         "a handler with a handle() of its own is as http.server's",
         reason="between two requests a connection of the loop holds no thread",
     ),
+    "threads": Difference(
+        title="Threads belong to requests, not to connections",
+        http_server="has, on a threading server, a thread for each connection, which ends with it",
+        fastserve="runs the requests of one connection in one thread or in several, one after the other, and "
+        "those of many connections in one thread, which is a daemon. Thread-locals hold for a request; "
+        "daemon_threads and block_on_close keep their meaning: whether handlers under way are waited for. A "
+        "class with a process_request() or process_request_thread() of its own is as http.server's",
+        reason="a thread for each connection costs more than most answers; with keep-alive it does nothing for "
+        "most of its life",
+    ),
     "first-bytes": Difference(
         title="A handler is made when its client has sent something",
         http_server="makes it when the connection is accepted",

@@ -47,6 +47,7 @@ cdef class Channel:
     cdef bint stream_closed(self) except False
     cdef bint let_go(self) except False
     cdef Py_ssize_t receive(self) except? -3
+    cdef bint has_more(self) except -1
     cdef void consume(self, Py_ssize_t count) noexcept
     cdef bint send(self, const uint8_t *head, Py_ssize_t size, const uint8_t *body, Py_ssize_t length,
                    object owner) except False

@@ -187,6 +187,10 @@ cdef class Channel:
             self._release()
         return count
 
+    cdef bint has_more(self) except -1:
+        """Whether more than is in the buffer has come from the client, or the end of its stream."""
+        return self.ended or (self.secure and self.sock.pending() > 0) or fs_poll(self.fd, True, False, 0) > 0
+
     cdef void consume(self, Py_ssize_t count) noexcept:
         """Take octets from the front; whoever pointed at them must be done with them."""
         fs_check(0 <= count <= self.stop - self.start, "consume what was received")

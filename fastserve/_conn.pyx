@@ -16,6 +16,9 @@ the loop's selector or timers do not know for what yet), OFFER (make a handler),
 request), END (close). The loop does these, one after the other, so pipelined requests are answered in
 order without recursion.
 
+Where the loop is ending, a client that has asked for nothing yet, or for nothing more, has a short time
+to do so.
+
 It knows sockets and framing, and no handler: the one attached to it is an object it keeps. serving.loop
 calls the methods; handlers.base calls open_streams() and attach().
 """
@@ -27,8 +30,8 @@ from fastserve._ascii cimport fs_check
 from fastserve._channel cimport Channel
 from fastserve._head cimport RequestHead
 from fastserve._parser cimport NEED_MORE, NONE, REQUEST_TIMEOUT
-from fastserve._reader cimport CLOSE, DRAIN, RequestReader
-from fastserve._sys cimport AGAIN, fs_recv
+from fastserve._reader cimport CLOSE, DRAIN, Ending, RequestReader
+from fastserve._sys cimport AGAIN, fs_poll, fs_recv
 from fastserve._writer cimport OCTETS_WAIT, ResponseWriter
 
 import socket
@@ -103,6 +106,7 @@ cdef double PROGRESS_TIMEOUT = limits.PROGRESS_TIMEOUT
 cdef double HANDSHAKE_TIMEOUT = limits.HANDSHAKE_TIMEOUT
 cdef double TICK = limits.TICK
 cdef double LINGER_TIMEOUT = limits.LINGER_TIMEOUT
+cdef double LAST_REQUEST_TIMEOUT = limits.LAST_REQUEST_TIMEOUT
 
 cdef tuple TLS_WAITS = (ssl.SSLWantReadError, ssl.SSLWantWriteError) if ssl is not None else ()
 cdef object TLSWantsWrite = ssl.SSLWantWriteError if ssl is not None else ()
@@ -110,7 +114,10 @@ cdef object TLSWantsWrite = ssl.SSLWantWriteError if ssl is not None else ()
 
 @cython.final
 cdef class Connection:
-    """A connected socket in the hands of a loop. ``now`` is time.monotonic() everywhere."""
+    """A connected socket in the hands of a loop. ``now`` is time.monotonic() everywhere.
+
+    ``ending`` is the loop's, for all its connections.
+    """
 
     cdef readonly object sock
     cdef readonly int fd
@@ -123,6 +130,7 @@ cdef class Connection:
     cdef readonly double deadline       # by when, in the clock of `now`
     cdef int state
     cdef bint closing                   # no further request is read
+    cdef Ending ending
     cdef double timeout                 # of the handler, in seconds; 0 for none
     cdef int64_t dropped                # octets, while lingering
     cdef unsigned long thread           # that offers it to a handler, 0 for none
@@ -130,7 +138,8 @@ cdef class Connection:
     cdef readonly RequestReader reader  # rfile of the handler, unless that has replaced it
     cdef ResponseWriter writer
 
-    def __cinit__(self, sock, client_address, double now, bint handshaking=False, double patience=0):
+    def __cinit__(self, sock, client_address, double now, bint handshaking=False, double patience=0,
+                  Ending ending=None):
         self.sock = sock
         self.fd = sock.fileno()
         self.client_address = client_address
@@ -138,6 +147,8 @@ cdef class Connection:
         self.state = HANDSHAKING if handshaking else WAITING
         self.timeout = patience
         self.deadline = now + (HANDSHAKE_TIMEOUT if handshaking else patience or IDLE_TIMEOUT)
+        self.ending = Ending() if ending is None else ending
+        self._told(DO_WAIT, now)
 
     @property
     def state_name(self):
@@ -158,14 +169,18 @@ cdef class Connection:
         """
         if self.state == CLOSED:
             return DO_WAIT
-        return self._told(self._ready(now))
+        return self._told(self._ready(now), now)
+
+    def hurry(self, double now):
+        """The loop has begun to end: who has asked for nothing does so soon. Returns an action."""
+        return self._told(DO_WAIT, now) if self._is_quiet() else DO_WAIT
 
     def begin(self, double now):
         """A handler has been attached: read its first request. Returns an action."""
         self.timeout = self.sock.gettimeout() or 0
         self._move(IDLE)
         self.deadline = now + (self.timeout or IDLE_TIMEOUT)
-        return self._told(self._read(now))
+        return self._told(self._read(now), now)
 
     def answered(self, bint close, double now):
         """The handler has answered a request; ``close`` where it wants no other. Returns an action."""
@@ -173,9 +188,9 @@ cdef class Connection:
             # The handler detached the socket: the descriptor is its own now.
             self.channel.fail()
             return DO_END
-        self.closing = close or self.closing or not self.writer.complete()
+        self.closing = close or self.closing or self.writer.last or not self.writer.complete()
         self.writer.left = -1
-        return self._told(self._send(now))
+        return self._told(self._send(now), now)
 
     def leave(self):
         """The handler has replaced its rfile, and goes on by itself. Returns whether it can."""
@@ -191,6 +206,9 @@ cdef class Connection:
         if self.state == ANSWERING:
             self.deadline = now + PROGRESS_TIMEOUT
             return DO_SETTLE
+        if self.ending.begun and self._is_quiet():
+            # It may have asked while we were busy with others.
+            return self.ready(now) if fs_poll(self.fd, True, False, 0) > 0 else DO_END
         if self.state == HEAD or self.state == BODY or self.state == IDLE:
             if self.timeout:
                 self.reader.timed_out = True
@@ -260,6 +278,8 @@ cdef class Connection:
             self.channel = Channel(self.sock)
             self.reader = RequestReader(self.channel)
             self.writer = ResponseWriter(self.channel)
+            self.reader.ending = self.ending
+            self.writer.reader = self.reader
         return self.reader, self.writer
 
     cdef bint attach(self, object handler) except -1:
@@ -272,12 +292,18 @@ cdef class Connection:
 
     # -- Actions ---------------------------------------------------------------------------------
 
-    cdef int _told(self, int action) noexcept:
+    cdef int _told(self, int action, double now) noexcept:
         """SETTLE where the loop does not know yet what the connection waits for."""
+        if action == DO_WAIT and self.ending.begun and self._is_quiet():
+            self.deadline = min(self.deadline, now + LAST_REQUEST_TIMEOUT)
         if action == DO_WAIT and (self.interest != self.registered or self.timer == 0
                                   or self.deadline < self.timer - TICK):
             return DO_SETTLE
         return action
+
+    cdef bint _is_quiet(self) noexcept:
+        """Whether no octet of a request is here, nor an answer under way."""
+        return self.state == HANDSHAKING or self.state == WAITING or self.state == IDLE
 
     cdef int _ready(self, double now) except -1:
         if self.state == SENDING:

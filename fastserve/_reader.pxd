@@ -14,8 +14,13 @@ cdef enum Rest:         # what stands between a request that was answered and th
     CLOSE               # nobody can tell where the next one would begin
 
 
+cdef class Ending:
+    cdef public bint begun      # no request is read but those that are under way
+
+
 cdef class RequestReader:
     cdef Channel channel
+    cdef Ending ending          # of the loop, where the connection is one's
     cdef RequestParser parser
     cdef RequestHead head       # found and not yet taken, or the one the body belongs to
     cdef readonly bint closed
@@ -53,6 +58,7 @@ cdef class RequestReader:
     cdef bytes _generic_line(self, Py_ssize_t limit)
     cdef Py_ssize_t _into(self, target, bint once) except -1
     cdef bint is_spent(self) noexcept
+    cdef bint is_last(self) except -1
     cdef bint _is_next_line(self, Py_ssize_t limit) noexcept
     cdef bint _begin_next(self) except -1
     cdef void _end(self) noexcept

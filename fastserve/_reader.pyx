@@ -46,11 +46,20 @@ cdef double PASSED = 1e-9           # a deadline long gone: nothing is waited fo
 
 
 @cython.final
+cdef class Ending:
+    """Whether a loop is coming to its end: all its connections look at the same one, in any thread."""
+
+
+cdef Ending NEVER = Ending()        # where there is no loop
+
+
+@cython.final
 cdef class RequestReader:
     """The request side of a connection, an ``io.BufferedIOBase``."""
 
     def __cinit__(self, Channel channel not None):
         self.channel = channel
+        self.ending = NEVER
         self.parser = RequestParser()
         self.mode = RAW
         self.left = -1
@@ -209,6 +218,17 @@ cdef class RequestReader:
         """Whether everything the client is known to have sent has been read."""
         return (self.mode == BODY and self.left == 0 and not self.head.rejection
                 and self.channel.stop == self.channel.start)
+
+    cdef bint is_last(self) except -1:
+        """Whether the loop is ending, and no request has come behind the one that is being answered."""
+        cdef int64_t size, left = self.left
+        if not self.ending.begun:
+            return False
+        size = self.channel.stop - self.channel.start
+        if self.decoder is not None and self.decoder.done:
+            left = 0
+        # What is missing of its body comes first. Without a length nobody can tell where the next one begins.
+        return size < left or left < 0 or (size == left and not self.channel.has_more())
 
     cdef bint _begin_next(self) except -1:
         """In a thread of its own: read past the rest of the last request. False where that cannot be."""

@@ -27,6 +27,9 @@ cdef class ResponseHead:
     cdef int _note(self, const uint8_t *name, Py_ssize_t size, const uint8_t *value,
                    Py_ssize_t length) noexcept
     cdef bint bodiless(self, object method)
+    cdef bint part(self) except -1
+    cdef bint _ends_empty(self) noexcept
+    cdef bint _part_as_written(self) except -1
     cdef bint gather(self) except False
     cdef void clear(self) noexcept
     cdef void _forget(self) noexcept

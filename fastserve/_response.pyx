@@ -13,7 +13,7 @@ from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.math cimport floor
 from libc.stdint cimport INT64_MAX
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from fastserve._ascii cimport DIGIT, fs_find_control, is_a, same_nocase
 
@@ -132,6 +132,41 @@ cdef class ResponseHead:
     cdef bint bodiless(self, object method):
         """Whether no body follows, whatever the head says of its length (RFC 9112 6.3)."""
         return self.status < 200 or self.status == 204 or self.status == 304 or method == "HEAD"
+
+    cdef bint part(self) except -1:
+        """Say in an ended head that the connection closes behind it. Returns whether that is so then.
+
+        What the handler wrote is not doubled: a keep-alive, which is not true any more, becomes close. Other
+        options (upgrade) stay alone, and so does a field that has left already.
+        """
+        if self.connection:
+            return self._part_as_written()
+        if self.persistent:
+            if not self._ends_empty():
+                return False            # somebody has edited it
+            self.length -= 2            # the empty line comes behind it
+            self.header("Connection", "close")
+            self._add(b"\r\n", 2)
+        return True
+
+    cdef bint _ends_empty(self) noexcept:
+        """Whether an empty line is the last one of those that have not left."""
+        # SAFETY: as many octets as are looked at stand before `length`.
+        return (self.length == 2 and memcmp(self.data, b"\r\n", 2) == 0
+                or self.length >= 4 and memcmp(self.data + self.length - 4, b"\r\n\r\n", 4) == 0)
+
+    cdef bint _part_as_written(self) except -1:
+        cdef bint closes = False
+        lines = self.lines
+        for i, line in enumerate(lines):
+            name, _, value = line.partition(b":")
+            if name.lower() == b"connection":
+                options = [option.strip() for option in value.lower().split(b",")]
+                if options == [b"keep-alive"]:
+                    lines[i] = name + b": close\r\n"
+                closes = closes or options == [b"keep-alive"] or b"close" in options
+        self.gather()
+        return closes
 
     cdef bint gather(self) except False:
         """Take back the lines that were given out: they may have been edited, and what they say counts."""

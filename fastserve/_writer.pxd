@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t
 
 from fastserve._channel cimport Channel
+from fastserve._reader cimport RequestReader
 from fastserve._response cimport ResponseHead
 
 
@@ -12,6 +13,8 @@ cdef enum:
 
 cdef class ResponseWriter:
     cdef Channel channel
+    cdef RequestReader reader   # of the same connection of a loop, else None
+    cdef bint last              # a head said that the connection ends, for the loop does
     cdef readonly bint closed
     cdef Py_ssize_t high_water  # queued octets beyond which write() waits
     cdef Py_ssize_t block       # what is gathered before it is sent (wbufsize); 0: nothing

@@ -58,6 +58,9 @@ cdef class ResponseWriter:
 
         It leaves with the first bytes of the body where the head declares some, else at once. What is
         written behind a head that has not ended may be the rest of it, so it is not counted.
+
+        Returns whether it now says that the connection closes: where the loop is ending, and this is the last
+        answer.
         """
         cdef bint body, waits
         head.gather()
@@ -72,14 +75,17 @@ cdef class ResponseWriter:
             if head.status == 101 or method == "CONNECT" and 200 <= head.status < 300:
                 self.channel.tunnel = True
                 self.left = -1
+            elif head.ended and head.status >= 200 and self.reader is not None and self.reader.is_last():
+                self.last = head.part()
             self._hold(head.data, head.length)
             head.clear()
             if waits or self.size < self.block:
-                return
+                return self.last
             self._push(NULL, 0, None)
         finally:
             self.channel.unlock()
         self._settle()
+        return self.last
 
     def write(self, data):
         """Send bytes-like ``data``; return its length in bytes.

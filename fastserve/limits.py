@@ -113,3 +113,13 @@ LINGER_TIMEOUT: Final = 2.0
 TICK: Final = 0.1
 # When a server is told to stop, for answers that are leaving to leave.
 SHUTDOWN_GRACE: Final = 5.0
+
+# -- A graceful end (enforced by serving.loop and _conn) -------------------------------------------------
+
+# For requests under way to be answered, once a server is to drain (gunicorn: 30 s, nginx: for ever). Less
+# than the 10 s after which Docker kills.
+DRAIN_GRACE: Final = 8.0
+# While it drains, for a client that has asked for nothing yet, or for nothing more. Its request may be on
+# its way: nginx, Go and Apache close such a connection at once and lose it, for which nginx now has
+# keepalive_min_timeout; Go gives a connection that never sent an octet 5 s.
+LAST_REQUEST_TIMEOUT: Final = 1.0

@@ -24,6 +24,7 @@ from helpers import PATIENCE, Client
 
 from fastserve._conn import SETTLE, WAIT, Connection, attach, open_streams
 from fastserve._head import RequestHead
+from fastserve._reader import Ending
 from fastserve._response import ResponseHead
 from fastserve.serving.timers import Timers
 
@@ -203,7 +204,8 @@ class Driven:
     def __init__(self, kind: str = "unix", timeout: float | None = None) -> None:
         self.sock, self.peer = PAIRS[kind]()
         self.peer.settimeout(PATIENCE)
-        self.conn = Connection(self.sock, ("client", 1), NOW)
+        self.ending = Ending()
+        self.conn = Connection(self.sock, ("client", 1), NOW, ending=self.ending)
         self.handler = Handler()
         self.timers = Timers()
         self.timeout = timeout

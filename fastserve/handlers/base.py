@@ -469,7 +469,8 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         if response is not None and response.pending:
             wfile = self.wfile
             if type(wfile) is ResponseWriter:
-                wfile.send_head(response, self.command)
+                if wfile.send_head(response, self.command):
+                    self.close_connection = True
             else:
                 wfile.write(response.take())
 

@@ -92,6 +92,7 @@ class HTTPServer(socketserver.TCPServer):
     __lock = threading.RLock()
     __loop: Loop | None = None
     __last_loop: Loop | None = None
+    __grace: float | None = None  # of a drain() that the next serve_forever() is to heed
     # socketserver's own, and by these names: old programs set the first and wait for the second.
     _BaseServer__shutdown_request = False
     _BaseServer__is_shut_down: threading.Event
@@ -132,7 +133,9 @@ class HTTPServer(socketserver.TCPServer):
         return sock, address
 
     def serve_forever(self, poll_interval: float | None = POLL_INTERVAL) -> None:
-        """Serve until shutdown(). ``poll_interval`` is how often, in seconds, service_actions() is called.
+        """Serve until shutdown() or drain().
+
+        ``poll_interval`` is how often, in seconds, service_actions() is called.
 
         None, which http.server takes for never, is the default.
         """
@@ -141,6 +144,9 @@ class HTTPServer(socketserver.TCPServer):
         stopped = threading.Event()
         with self.__lock:
             self._BaseServer__is_shut_down, self.__loop = stopped, loop
+            grace, self.__grace = self.__grace, None
+        if grace is not None:
+            loop.drain(grace)
         try:
             loop.run(POLL_INTERVAL if poll_interval is None else poll_interval)
         finally:
@@ -165,6 +171,25 @@ class HTTPServer(socketserver.TCPServer):
         if not loop.is_mine():
             stopped.wait()
 
+    def drain(self, grace: float = limits.DRAIN_GRACE) -> None:
+        """Let serve_forever() return once it has answered what has been asked for, and lose no request.
+
+        It accepts what waits to be accepted and no more, gives idle clients a moment for their last request,
+        and ends every connection behind an answer that says so. After ``grace`` seconds it returns in any
+        case, but not out of a handler that runs in its own thread.
+
+        Returns at once; any thread or a signal handler may call it. Where serve_forever() is not running, the
+        next call of it does this. Clients that connect meanwhile wait until the socket is served again, or
+        closed.
+        """
+        with self.__lock:
+            if self.__loop is None:
+                self.__grace = grace
+            else:
+                self.__loop.drain(grace)
+
+    def _fastserve_accepts_no_more(self) -> None:
+        """Called when drain() has emptied the backlog. Who will not serve again may close the socket here."""
 
     def server_close(self) -> None:
         """Stop listening.

@@ -11,12 +11,17 @@ a handler class overrides decides how its connections travel:
   given   the server class overrides process_request (a thread or a process a connection, a pool):
           it gets the socket as soon as that is readable, not an octet read, and keeps it
 
+It ends in one of two ways. stop() lets the answers that are leaving leave, and ends all else. drain()
+loses no request: whom the kernel has told to be connected is accepted, what has been asked for is answered,
+and every connection ends behind an answer that says so.
+
 Knows socketserver's server methods, which it calls by name so that every override counts, and no
-handler class. fastserve.server makes it and calls run() in one thread; stop() may come from any.
+handler class. fastserve.server makes it and calls run() in one thread; stop() and drain() may come from any.
 """
 
 import contextlib
 import errno
+import math
 import selectors
 import socket
 import socketserver
@@ -28,6 +33,7 @@ from typing import Any, Final
 
 from fastserve import limits
 from fastserve._conn import ANSWER, END, OFFER, SETTLE, WAIT, Connection
+from fastserve._reader import Ending
 from fastserve.overrides import is_own
 from fastserve.serving import tls
 from fastserve.serving.timers import Timers
@@ -63,6 +69,9 @@ class Loop:
         self._resume = 0.0  # when accepting goes on; 0 while it does
         self._exhausted = False  # accept() has failed since it last succeeded
         self._stopping = False
+        self._ending = Ending()  # begun by drain(), and seen by every connection from then on
+        self._accepting = True  # until drain() has emptied the backlog
+        self._end = math.inf  # by when run() returns
         self._telling = False  # handle_error() was called and has not returned
         self._thread = threading.get_ident()
         self._now = 0.0
@@ -72,6 +81,15 @@ class Loop:
     def stop(self) -> None:
         """Make run() return soon."""
         self._stopping = True
+        self._wake_up()
+
+    def drain(self, grace: float) -> None:
+        """Make run() return once every request that has come is answered, and within ``grace`` seconds.
+
+        A signal handler may call it. Of several calls the earliest end counts.
+        """
+        self._end = min(self._end, time.monotonic() + grace)
+        self._ending.begun = True
         self._wake_up()
 
     def _wake_up(self) -> None:
@@ -89,7 +107,10 @@ class Loop:
     # -- The loop's thread -----------------------------------------------------------------------
 
     def run(self, poll_interval: float) -> None:
-        """Serve until stop(). ``poll_interval`` is how often, in seconds, service_actions is called."""
+        """Serve until stop() or drain().
+
+        ``poll_interval`` is how often, in seconds, service_actions is called.
+        """
         if self._is_asked_to_stop():  # before it began, and the listener may be closed already
             self._shut()
             return
@@ -113,8 +134,14 @@ class Loop:
         self._finish()
 
     def _is_asked_to_stop(self) -> bool:
-        """By socketserver's private flag, which old programs set to stop a server without waiting."""
-        return bool(getattr(self._server, "_BaseServer__shutdown_request", False))
+        """By socketserver's private flag, which old programs set to stop a server without waiting.
+
+        Or by drain(), once that is done.
+        """
+        return bool(
+            getattr(self._server, "_BaseServer__shutdown_request", False)
+            or (self._ending.begun and self._is_drained())
+        )
 
     def _turn(self, poll_interval: float) -> None:
         events = self._selector.select(self._patience(poll_interval))
@@ -147,15 +174,19 @@ class Loop:
             return 0
         now = time.monotonic()
         latest = now + poll_interval
-        return max(min(latest, self._timers.next_tick, self._resume or latest) - now, 0)
+        return max(min(latest, self._timers.next_tick, self._resume or latest, self._end) - now, 0)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
             self._woken.recv(4096)
+        if self._ending.begun and self._accepting and not self._resume:
+            self._begin_to_drain()
 
     # -- Accepting -------------------------------------------------------------------------------
 
     def _accept(self) -> None:
+        if not self._accepting:  # any more, since the selector told of a client
+            return
         for _ in range(limits.ACCEPT_BATCH if self._accepts_plainly() else 1):
             try:
                 sock, address = self._server.get_request()
@@ -187,7 +218,7 @@ class Loop:
             self._server.shutdown_request(sock)
             return
         handshaking, patience = tls.awaits_handshake(sock), self._patience_of_handlers()
-        conn = Connection(sock, address, self._now, handshaking, patience)
+        conn = Connection(sock, address, self._now, handshaking, patience, self._ending)
         self._connections.add(conn)
         self._settle(conn)
 
@@ -209,6 +240,24 @@ class Loop:
     def _go_on_accepting(self) -> None:
         self._resume = 0.0
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        if self._ending.begun:
+            self._accept_the_rest()
+
+    def _accept_the_rest(self) -> None:
+        """All that the kernel has, for it has told these clients that they are connected, and no more.
+
+        The listener stays open unless the server closes it: others may share it, and whoever comes later
+        waits for the next to accept.
+        """
+        if self._listener.fileno() >= 0:  # else closed while we serve
+            with selectors.PollSelector() as queue:  # it needs no descriptor: there may be none left
+                queue.register(self._listener, selectors.EVENT_READ)
+                while not self._resume and time.monotonic() < self._end and queue.select(0):
+                    self._accept()
+        if not self._resume:
+            self._accepting = False
+            self._selector.unregister(self._listener)
+            self._server._fastserve_accepts_no_more()  # type: ignore[attr-defined]
 
     # -- One connection --------------------------------------------------------------------------
 
@@ -378,12 +427,24 @@ class Loop:
 
     # -- The end ---------------------------------------------------------------------------------
 
+    def _begin_to_drain(self) -> None:
+        for conn in list(self._connections):
+            self._act(conn, conn.hurry(self._now))
+        self._accept_the_rest()
+
+    def _is_drained(self) -> bool:
+        return not self._is_busy() or time.monotonic() >= self._end
+
+    def _is_busy(self) -> bool:
+        """Whether any request may still be under way. Where handlers run elsewhere, those too."""
+        return self._accepting or bool(self._connections)
+
     def _finish(self) -> None:
         """Let the answers that are leaving leave, for a while, and end everything else."""
-        if not self._resume:
+        if self._accepting and not self._resume:
             self._selector.unregister(self._listener)
         self._resume = 0.0
-        deadline = time.monotonic() + limits.SHUTDOWN_GRACE
+        deadline = min(time.monotonic() + limits.SHUTDOWN_GRACE, self._end)
         while self._connections and self._now < deadline:
             for conn in [conn for conn in self._connections if not conn.sending]:
                 self._close(conn)
@@ -396,6 +457,7 @@ class Loop:
 
     def _shut(self) -> None:
         """Give back all there is, also when an exception ends the loop."""
+        self._resume = 0.0
         for conn in list(self._connections):
             # Ctrl-C may have come between any two steps, so that a connection may be half closed already.
             with contextlib.suppress(Exception):

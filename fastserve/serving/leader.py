@@ -192,6 +192,9 @@ class Leader(Loop):
             self._experience.was_prompt(asked)
         return conn.answered(close, self._now)
 
+    def _is_busy(self) -> bool:
+        return bool(self._away) or super()._is_busy()
+
     def _makes_handlers(self) -> bool:
         return gives_threads(self._server)
 

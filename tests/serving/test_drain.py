@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 from helpers import PATIENCE, Client, Reply, connect, nothing_left_behind, request, wait_until
-from pairs import Task, TLSClient, receive_exactly, receive_until, small_buffers
-from serving.apps import LARGE, Files, Gate, HTTPServer, Quiet
+from pairs import Task, TLSClient, certificate, receive_exactly, receive_until, small_buffers
+from serving.apps import LARGE, Files, Gate, HTTPServer, Quiet, ThreadingHTTPServer
 from serving.secure import HTTPSServer
 
 from fastserve import limits
@@ -31,7 +31,7 @@ LONG = 3600.0  # seconds that no test waits for
 class Served:
     """A server that serves in a thread until it has drained."""
 
-    def __init__(self, handler: Any = Quiet, server_class: Any = HTTPServer, **options: Any) -> None:
+    def __init__(self, server_class: Any, handler: Any = Quiet, **options: Any) -> None:
         self.server = server_class(("127.0.0.1", 0), handler, **options)
         self.address = self.server.server_address
         self._serving = Task(self.server.serve_forever, LONG)
@@ -58,11 +58,15 @@ class Served:
             self.server.server_close()
 
 
-@pytest.fixture
-def served() -> Iterator[Any]:
-    """A function that makes one. At the end all must have drained, and nothing be left."""
+@pytest.fixture(params=[HTTPServer, ThreadingHTTPServer], ids=["loop", "threads"])
+def served(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A function that makes one, of either class. At the end all must have drained, and nothing be left."""
+    def start(handler: Any = Quiet, server_class: Any = None, **options: Any) -> Served:
+        return stack.enter_context(
+            contextlib.closing(Served(server_class or request.param, handler, **options)))
+
     with nothing_left_behind(), contextlib.ExitStack() as stack:
-        yield lambda *args, **options: stack.enter_context(contextlib.closing(Served(*args, **options)))
+        yield start
 
 
 def is_last(reply: Reply | None) -> bool:
@@ -80,9 +84,10 @@ def test_a_server_without_clients_ends(served: Any) -> None:
     served().server.drain(LONG)
 
 
-def test_who_waits_to_be_accepted_is_answered() -> None:
-    """All that the kernel has, more than one batch of them; also what was called before the start."""
-    with HTTPServer(("127.0.0.1", 0), Quiet) as server, contextlib.ExitStack() as stack:
+@pytest.mark.parametrize("server_class", [HTTPServer, ThreadingHTTPServer])
+def test_who_waits_to_be_accepted_is_answered(server_class: Any) -> None:
+    """All that the kernel has, more than one batch of them; also where it is called before the start."""
+    with server_class(("127.0.0.1", 0), Quiet) as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Client(server.server_address)) for _ in range(3 * limits.ACCEPT_BATCH)]
         for client in clients:
             client.send(GET)
@@ -104,15 +109,17 @@ def test_who_is_accepted_by_a_hook_one_by_one() -> None:
         clients = [stack.enter_context(Client(server.server_address)) for _ in range(9)]
         server.drain(LONG)
         serving = Task(server.serve_forever, LONG)
-        assert all([is_last(client.ask(GET)) for client in clients])
+        for client in clients:
+            assert is_last(client.ask(GET))
         serving.result()
 
 
 def test_who_comes_later_is_left_to_the_next(served: Any) -> None:
-    one = served()
+    one, accepted = served(), threading.Event()
+    one.server._fastserve_accepts_no_more = accepted.set
     with one.client() as idle, contextlib.ExitStack() as stack:
         one.server.drain(LONG)
-        assert wait_until(lambda: not one.server._HTTPServer__loop._accepting)
+        assert accepted.wait(PATIENCE)
         late = stack.enter_context(Client(one.address))
         late.send(GET)
         assert is_last(idle.ask(GET))
@@ -203,8 +210,8 @@ def test_idle_clients_are_waited_for_a_moment_only(served: Any) -> None:
 
 
 @pytest.mark.parametrize("asks", [True, False])
-def test_clients_over_tls(served: Any, tls_options: Any, asks: bool) -> None:
-    one = served(Quiet, HTTPSServer, **tls_options)
+def test_clients_over_tls(served: Any, asks: bool) -> None:
+    one = served(Quiet, HTTPSServer, certfile=certificate())
     with TLSClient(one.address) as client, Client(one.address) as shaking:
         assert client.ask(GET).status == 200
         one.server.drain(LONG)
@@ -212,13 +219,6 @@ def test_clients_over_tls(served: Any, tls_options: Any, asks: bool) -> None:
             assert is_last(client.ask(GET))
         assert client.is_closed()
         assert shaking.is_closed(), "a handshake that was never begun"
-
-
-@pytest.fixture
-def tls_options() -> dict[str, Any]:
-    from pairs import certificate
-
-    return {"certfile": certificate()}
 
 
 # -- What handlers do ------------------------------------------------------------------------------
@@ -391,6 +391,40 @@ def test_a_server_closed_while_it_drains(served: Any) -> None:
 
 
 # -- Handlers elsewhere ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_handlers_that_wait_in_threads(returns: bool) -> None:
+    """They are waited for, up to the deadline, and so is what their clients ask behind that."""
+    gate = Gate()
+
+    class Handler(Quiet):
+        def do_GET(self) -> None:
+            if self.path == "/gate":
+                gate.wait()
+            super().do_GET()
+
+    with nothing_left_behind(), contextlib.ExitStack() as stack:
+        one = stack.enter_context(contextlib.closing(Served(ThreadingHTTPServer, Handler)))
+        stack.callback(gate.open.set)
+        clients = [stack.enter_context(Client(one.address)) for _ in range(9)]
+        for client in clients:
+            client.send(request(target="/gate") + GET)
+        with Client(one.address) as client:
+            assert client.ask(GET).status == 200
+            assert gate.reached.wait(PATIENCE)
+            one.server.drain(LONG)
+            assert is_last(client.ask(GET))
+        assert not one.has_ended(0.1)
+        if returns:
+            gate.open.set()
+            for client in clients:
+                assert not is_last(client.reply())
+                assert is_last(client.reply())
+                assert client.is_closed()
+        else:
+            one.server.drain(0.1)
+        assert one.has_ended()
 
 
 class Elsewhere(Loop):

@@ -5,6 +5,7 @@ The server runs in a process of its own, with a low limit; the clients are here.
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,12 +20,13 @@ import fastserve
 GET = request()
 ROOM = 40  # descriptors of the server
 SERVER = f"""
-import resource, sys
+import resource, signal, sys
 from serving.apps import Quiet
 import fastserve
 
 with fastserve.HTTPServer(("127.0.0.1", 0), Quiet) as server:
     resource.setrlimit(resource.RLIMIT_NOFILE, ({ROOM}, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    signal.signal(signal.SIGUSR1, lambda *args: server.drain(3600))
     print(server.server_address[1], flush=True)
     server.serve_forever()
 """
@@ -95,6 +97,22 @@ def test_accepting_pauses_and_goes_on(server: Server) -> None:
             client.send(GET)
         assert all(is_answered(client) for client in clients[ROOM:])
         assert clients[-1].ask(GET).status == 200
+    assert not any("Traceback" in line for line in server.log), server.log
+
+
+def test_a_drain_serves_those_who_wait_for_a_descriptor(server: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(server.address)) for _ in range(4 * ROOM)]
+        assert wait_until(lambda: server.log), "nothing was said"
+        server.process.send_signal(signal.SIGUSR1)
+        for client in clients:
+            client.send(GET)
+        for client in clients:
+            reply = client.reply()
+            assert reply is not None
+            assert reply.get("Connection") == "close"
+            client.close()
+        assert server.process.wait(PATIENCE) == 0
     assert not any("Traceback" in line for line in server.log), server.log
 
 

@@ -11,14 +11,17 @@ import contextlib
 import errno
 import functools
 import io
+import math
 import os
 import select
 import signal
 import socket
 import socketserver
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from fastserve import limits
 from fastserve.server import (
     GOODBYE,
     CGIHTTPRequestHandler,
@@ -30,6 +33,7 @@ from fastserve.server import (
     _banner,
     _get_best_family,
 )
+from fastserve.stopping import Stopping
 
 if TYPE_CHECKING:
     import argparse
@@ -60,6 +64,13 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= 65535:
         return int(text)
     raise Refusal(f"port {text!r} is not a number from 0 to 65535")
+
+
+def _grace(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) < math.inf:
+            return float(text)
+    raise Refusal(f"grace {text!r} is not a number of seconds")
 
 
 def _protocol(text: str) -> str:
@@ -125,6 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-password-file", metavar="PATH", help="file that holds the password of the private key")
     add("-H", "--header", nargs=2, action="append", metavar=("NAME", "VALUE"),
         help="send this header with every file and listing (may be repeated)")
+    add("--grace", metavar="SECONDS", type=_grace, default=limits.DRAIN_GRACE,
+        help="when stopped, answer what has been asked for, this long (default: %(default)g)")
     add("--version", action="version", version=_version())
     return parser
 
@@ -207,11 +220,18 @@ def _server_base(options: argparse.Namespace) -> type[HTTPServer]:
     return HTTPServer if options.tls_cert is None else HTTPSServer
 
 
-def _server(options: argparse.Namespace) -> socketserver.TCPServer:
+class _ServesOnce(socketserver.TCPServer):
+    """Lets clients be refused who come after the end has begun, so that they try elsewhere, or again."""
+
+    def _fastserve_accepts_no_more(self) -> None:
+        self.socket.close()
+
+
+def _server(options: argparse.Namespace) -> HTTPServer:
     family, address = _address(options.bind, options.port)
     secure = options.tls_cert is not None
-    bases: tuple[type, ...] = (_DualStack, _server_base(options))
-    server_class: Callable[..., socketserver.TCPServer] = type("Server", bases, {"address_family": family})
+    bases: tuple[type, ...] = (_ServesOnce, _DualStack, _server_base(options))
+    server_class: Callable[..., HTTPServer] = type("Server", bases, {"address_family": family})
     password = _KeyPassword(options.tls_password_file)
     tls: dict[str, Any] = {}
     if secure:
@@ -293,14 +313,25 @@ def _complain(message: str) -> None:
     print(f"fastserve: error: {line}", file=sys.stderr, flush=True)
 
 
+class _Unheard(BaseException):
+    """Out of a write to the log that would wait for ever."""
+
+
 class _Log(io.FileIO):
     """stderr of a process that lives longer than the reader of its log: what nobody takes is lost.
 
-    Once we are leaving also what would have to wait: signals are ignored then, so nothing else would end
-    it, neither here nor when the interpreter flushes its streams.
+    Once we are leaving also what would have to wait, and what is waiting: nothing else would end it, neither
+    here nor when the interpreter flushes its streams.
     """
 
     leaving = False
+    waiting = False  # a write of the main thread, which is the one that signals interrupt
+
+    @classmethod
+    def give_up(cls) -> None:
+        """In a signal's handler: end a write that it has interrupted, where nobody reads."""
+        if cls.waiting and not _takes_more(sys.stderr):
+            raise _Unheard
 
     def write(self, data: Any) -> int:
         if self.leaving:
@@ -308,9 +339,11 @@ class _Log(io.FileIO):
                 return len(data)
             data = data[:PIPE_BUF]
         try:
+            _Log.waiting = threading.current_thread() is threading.main_thread()
             written = super().write(data)
-        except OSError:
+        except (OSError, _Unheard):
             written = None
+        _Log.waiting = False
         return len(data) if written is None else written
 
 
@@ -323,21 +356,12 @@ def _open_log() -> None:
         sys.stderr = io.TextIOWrapper(file, own.encoding, own.errors, line_buffering=True)
 
 
-def _stop(signum: int, frame: object) -> NoReturn:
-    """End serving. A wrapper may send a signal twice, so what comes later is ignored: we are leaving."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
+def _leave(signum: int) -> None:
+    """A signal has begun the end: from now on we wait for nobody who is to hear us."""
     _Log.leaving = True
     if signum == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise SystemExit(0)
-
-
-def _catch_signals() -> None:
-    for each in (signal.SIGINT, signal.SIGTERM):
-        # A shell script starts its background jobs with SIGINT ignored; leave that so.
-        if signal.getsignal(each) != signal.SIG_IGN:
-            signal.signal(each, _stop)
+        _say(GOODBYE)
+    _Log.give_up()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -346,15 +370,19 @@ def main(argv: list[str] | None = None) -> int:
     It takes the process as its own: it sets signal handlers, so it runs in the main thread.
     """
     _open_log()
-    _catch_signals()
+    stopping = Stopping(_leave)
+    stopping.catch()
     try:
         options = _options(argv)
+        stopping.grace = options.grace
         with _server(options) as httpd:
             _say(_banner(httpd, "http" if options.tls_cert is None else "https"))
+            stopping.server = httpd
             httpd.serve_forever()
     except Refusal as refusal:
         _complain(str(refusal))
         return 2
     except KeyboardInterrupt:
+        _Log.leaving = True
         _say(GOODBYE)
     return 0

@@ -123,3 +123,6 @@ DRAIN_GRACE: Final = 8.0
 # its way: nginx, Go and Apache close such a connection at once and lose it, for which nginx now has
 # keepalive_min_timeout; Go gives a connection that never sent an octet 5 s.
 LAST_REQUEST_TIMEOUT: Final = 1.0
+# Between a signal and its echo from a wrapper (enforced by stopping). A wrapper passes it on within
+# milliseconds, or tens of them on a loaded machine; a person hardly presses again so soon.
+SIGNAL_ECHO: Final = 0.25

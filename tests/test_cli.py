@@ -453,7 +453,7 @@ def test_cgi_over_tls(scripts: ScriptFolder, pem: Path) -> None:
 def test_a_script_holds_nobody_and_ends_with_the_server(scripts: ScriptFolder, number: int) -> None:
     scripts.add("sleep 1000 & note pid2 $!; note pid $$; wait", head="")
     scripts.add("echo output", "cgi-bin/other")
-    with serving("0", "--cgi", "-d", str(scripts.path)) as server:
+    with serving("0", "--cgi", "-d", str(scripts.path), "--grace", "0.1") as server:
         with connect(("127.0.0.1", server.port)) as waiting:
             waiting.sendall(request("GET", "/cgi-bin/script"))
             scripts.note("pid")

@@ -1,6 +1,7 @@
 """How the command ends: by which signals, beside which clients, and when nobody hears what it says.
 
-Starting and asking is test_cli.py's, whose helpers these tests use.
+Starting and asking is test_cli.py's, whose helpers these tests use. What counts as a second signal is in
+test_stopping.py, many clients at once in live/test_drain.py.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import BODY, GOODBYE, WAIT, Server, serving, spawn
+from helpers import Client, request, wait_until
+from test_cli import BODY, GOODBYE, WAIT, Server, refused, serving, spawn
+
+LONG = "3600"  # seconds of grace that no test waits for
+GET = request(target="/data.bin")
 
 
 @pytest.fixture(autouse=True)
@@ -31,19 +37,96 @@ def data(folder: Path) -> None:
 
 @pytest.mark.parametrize(("number", "last_words"), [(signal.SIGINT, GOODBYE), (signal.SIGTERM, "")])
 def test_a_signal_ends_it(number: int, last_words: str) -> None:
-    with serving("0") as server:
+    with serving("0", "--grace", LONG) as server:
         assert server.signal(number) == (0, last_words, "")
 
 
-def test_ctrl_c_sent_twice_by_a_wrapper() -> None:
-    with serving("0") as server:
-        server.process.send_signal(signal.SIGINT)
-        assert server.signal(signal.SIGINT) == (0, GOODBYE, "")
+@contextlib.contextmanager
+def asking(folder: Path, *options: str) -> Iterator[tuple[Server, Client]]:
+    """A server, and a client that has sent a part of a request and been seen."""
+    with (
+        serving("0", "-b", "127.0.0.1", "-d", str(folder), *(options or ("--grace", LONG))) as server,
+        Client(("127.0.0.1", server.port), WAIT) as client,
+    ):
+        client.send(GET[:20])
+        assert server.get("/data.bin")[1] == BODY
+        yield server, client
+
+
+def is_answered(client: Client) -> bool:
+    """Whether the client gets the last answer, now that it sends the rest of its request."""
+    reply = client.ask(GET[20:])
+    return (reply.status, reply.get("Connection"), reply.body) == (200, "close", BODY) and client.is_closed()
+
+
+def words(server: Server, size: int) -> str:
+    """As much of what it says on stdout."""
+    assert server.process.stdout
+    return os.read(server.process.stdout.fileno(), size).decode()
+
+
+@pytest.mark.parametrize("numbers", [
+    [signal.SIGTERM], [signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM, signal.SIGTERM],
+    [signal.SIGINT, signal.SIGTERM],
+], ids=["term", "int", "int twice", "term twice", "int and term"])
+def test_a_request_under_way_is_answered(folder: Path, numbers: list[int]) -> None:
+    """Also where a wrapper passes on a signal that we have had already."""
+    with asking(folder) as (server, client):
+        for number in numbers:
+            server.process.send_signal(number)
+        if signal.SIGINT in numbers:
+            assert words(server, len(GOODBYE)) == GOODBYE, "it is said at once"
+        assert wait_until(lambda: refuses(server), WAIT), "new clients are left to wait"
+        assert is_answered(client)
+        out, err = server.process.communicate(timeout=WAIT)
+        assert (server.process.returncode, out) == (0, b"")
+        assert err.count(b"\n") == err.count(b'"GET /data.bin HTTP/1.1" 200 -\n'), err
+
+
+def refuses(server: Server) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", server.port), WAIT).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(("first", "second", "last_words"), [
+    (signal.SIGTERM, signal.SIGTERM, ""),
+    (signal.SIGTERM, signal.SIGINT, GOODBYE),
+    (signal.SIGINT, signal.SIGINT, GOODBYE),
+])
+def test_a_second_signal_ends_it_at_once(folder: Path, first: int, second: int, last_words: str) -> None:
+    with asking(folder) as (server, client):
+        server.process.send_signal(first)
+        assert wait_until(lambda: refuses(server), WAIT)
+
+        def ended() -> bool:
+            server.process.send_signal(second)  # more than once: it may still be the echo of the first
+            return server.process.poll() is not None
+
+        assert wait_until(ended, WAIT)
+        out, err = server.process.communicate(timeout=WAIT)
+        assert (server.process.returncode, out.decode()) == (0, last_words)
+        assert b"Traceback" not in err
+        assert client.is_closed()
+
+
+@pytest.mark.parametrize("grace", ["0", "0.2"])
+def test_nobody_is_waited_for_longer_than_that(folder: Path, grace: str) -> None:
+    with asking(folder, "--grace", grace) as (server, client):
+        assert server.signal(signal.SIGTERM)[0] == 0
+        assert client.is_closed()
+
+
+@pytest.mark.parametrize("grace", ["-1", "x", "", "nan", "inf"])
+def test_what_is_no_grace(grace: str) -> None:
+    assert refused(f"--grace={grace}") == f"grace {grace!r} is not a number of seconds"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stops_beside_idle_and_slow_clients(folder: Path, number: int) -> None:
-    with serving("0", "-d", str(folder)) as server, contextlib.ExitStack() as clients:
+    with serving("0", "-d", str(folder), "--grace", "0.2") as server, contextlib.ExitStack() as clients:
         for sent in (b"", b"GET /data", b"GET /data.bin HTTP/1.1\r\nHost: x\r\n\r\n"):
             client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), WAIT))
             client.sendall(sent)

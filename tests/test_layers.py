@@ -27,7 +27,7 @@ LAYERS = {
     "4b": ("serving", "serving.timers", "serving.tls", "serving.loop", "serving.experience",
            "serving.threads", "serving.leader"),
     "5": ("server",),
-    "6": ("installing", "__init__", "cli", "__main__", "patched"),
+    "6": ("installing", "__init__", "stopping", "cli", "__main__", "patched"),
 }
 
 STANDARD = sys.stdlib_module_names | {"__future__"}

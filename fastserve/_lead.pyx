@@ -86,7 +86,7 @@ cdef class Lead:
     cdef uint64_t seen              # the word, as the watcher saw it last
     cdef int quiet                  # for how many looks it has been the same
     cdef unsigned long leader       # the thread, 0 for none
-    cdef readonly object conn       # whose handler is run, from enter() to leave()
+    cdef object conn                # whose handler is run, from enter() to leave()
     cdef PyThread_type_lock alarm   # wakes the watcher
     cdef PyThread_type_lock vacancy     # wakes the reserve
 
@@ -139,16 +139,18 @@ cdef class Lead:
     # -- Any thread -----------------------------------------------------------------------------------
 
     def adopt(self):
-        """Take the lead if it is free or late. Returns whether this thread leads now.
-
-        ``conn`` is then the connection whose handler the last leader still runs, or None.
-        """
+        """Take the lead if it is free or late. Returns whether this thread leads now."""
         cdef uint64_t phase = fs_load(&self.word) & PHASES
         if phase != FREE and phase != LATE:
             return False
         self.leader = PyThread_get_thread_ident()
         fs_store(&self.word, (self.word & ~<uint64_t>PHASES) + NEXT_RUN + LEADING)
         return True
+
+    def taken(self):
+        """After adopt(): the connection whose handler the last leader still runs, once; else None."""
+        conn, self.conn = self.conn, None
+        return conn
 
     def ring(self):
         """End a watch()."""

@@ -171,7 +171,7 @@ class Leader(Loop):
 
     def _adopt_all(self) -> None:
         """What the last leader left: the connection whose handler it still runs, and those that came back."""
-        conn = self._lead.conn
+        conn = self._lead.taken()
         if conn is not None:
             self._experience.was_late(conn.asked() or MAKING, time.monotonic())
             self._send_off(conn)

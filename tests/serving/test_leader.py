@@ -4,6 +4,8 @@ import contextlib
 import functools
 import os
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -440,3 +442,49 @@ def test_which_servers_move(bases: tuple[type, ...], moves: bool, serve: Any, cl
         assert peer.ask(request("GET", path)).body.decode() == path
     assert ask(server.server_address, request("GET", "/3")).body == b"/3"
     assert (type(server._HTTPServer__loop) is Leader) is moves
+
+
+# -- daemon_threads, on both libraries ----------------------------------------------------------
+
+AT_THE_END = """
+import socket, socketserver, sys, threading, time
+from {module} import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        began.set()
+        {wait}
+        print("handled", flush=True)
+        self.send_response(204)
+        self.end_headers()
+
+class Server(socketserver.ThreadingMixIn, HTTPServer):
+    daemon_threads = {daemon}
+
+began, ends = threading.Event(), threading.Event()
+server = Server(("127.0.0.1", 0), Handler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+client = socket.create_connection(server.server_address)
+client.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+assert began.wait(5)
+threading.Timer(0.1, ends.set).start()
+print("ends", flush=True)
+"""
+BOTH = pytest.mark.parametrize("module", ["http.server", "fastserve"])
+
+
+def output(module: str, daemon: bool, wait: str) -> list[str]:
+    program = AT_THE_END.format(module=module, daemon=daemon, wait=wait)
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    assert (run.returncode, run.stderr.count("Traceback")) == (0, 0), run.stderr
+    return run.stdout.split()
+
+
+@BOTH
+def test_python_waits_for_handlers_that_are_no_daemons(module: str) -> None:
+    assert output(module, False, "ends.wait(5); time.sleep(0.1)") == ["ends", "handled"]
+
+
+@BOTH
+def test_python_does_not_wait_for_daemons(module: str) -> None:
+    assert output(module, True, "time.sleep(3600)") == ["ends"]

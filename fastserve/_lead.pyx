@@ -198,10 +198,7 @@ cdef class Lead:
 
     cdef void _look(self) noexcept nogil:
         cdef uint64_t word = fs_load(&self.word)
-        if word != self.seen:
-            self.quiet = 0
-        elif self.quiet < QUIET_LOOKS:
-            self.quiet += 1
+        self.quiet = min(self.quiet + 1, <int>QUIET_LOOKS) if word == self.seen else 0
         if word == self.seen and word & PHASES == BUSY and fs_swap(&self.word, word, word | LATE):
             PyThread_release_lock(self.vacancy)
         self.seen = word

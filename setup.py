@@ -16,7 +16,10 @@ SANITIZE = bool(os.environ.get("FASTSERVE_SANITIZE"))
 DEBUG = SANITIZE or bool(os.environ.get("FASTSERVE_DEBUG"))
 KIND = "sanitize" if SANITIZE else "debug" if DEBUG else "release"
 
-MODULES = ["_head", "_parser", "_chunks", "_response", "_channel", "_reader", "_writer", "_conn", "_lead"]
+MODULES = [
+    "_head", "_parser", "_chunks", "_response", "_deadlines", "_channel", "_reader", "_writer", "_conn",
+    "_lead",
+]
 
 DIRECTIVES = {
     # What the code means: the same in every build.

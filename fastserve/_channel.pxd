@@ -3,6 +3,8 @@
 from cpython.pythread cimport PyThread_type_lock
 from libc.stdint cimport int64_t, uint8_t
 
+from fastserve._deadlines cimport Deadlines
+
 
 cdef class Piece:
     cdef bytes owner        # the object whose octets are to be sent, or None: then `at` is the piece's own
@@ -30,6 +32,12 @@ cdef class Channel:
     cdef bint wants_write       # the TLS layer must write before it can read, or the other way round
     cdef bint tunnel            # another protocol has begun: HTTP's framing counts no more
     cdef bint answered          # a response to the request whose body is being read has begun
+    cdef Deadlines deadlines
+    # Of the request whose body is being read, and its answer: what begin_request() sets to nothing.
+    cdef int64_t came           # octets received since the body began
+    cdef double awaited         # seconds we waited for them
+    cdef int64_t gone           # octets that the socket has taken since then
+    cdef double held_up         # seconds we waited for that
     # Received: data[start:stop], in a buffer that exists only while it holds something.
     cdef uint8_t *data
     cdef Py_ssize_t start
@@ -55,7 +63,11 @@ cdef class Channel:
     cdef int flush(self) except? -3
     cdef int _flush(self) except? -3
     cdef bint wait(self, bint readable, bint writable, double deadline) except False
+    cdef bint _wait(self, bint readable, bint writable, double deadline) except False
     cdef double patience(self, double usual) except? -1
+    cdef void begin_request(self, Py_ssize_t head_size) noexcept
+    cdef double body_deadline(self, double now, double patience) noexcept
+    cdef double answer_deadline(self, double now, double patience) noexcept
     cdef void fail(self) noexcept
     cdef bint _make_room(self) except False
     cdef void _release(self) noexcept

@@ -3,9 +3,11 @@
 import socket
 from typing import final
 
+from fastserve._deadlines import Deadlines
+
 @final
 class Piece: ...
 
 @final
 class Channel:
-    def __new__(cls, sock: socket.socket) -> Channel: ...
+    def __new__(cls, sock: socket.socket, deadlines: Deadlines | None = None) -> Channel: ...

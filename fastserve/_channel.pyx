@@ -24,6 +24,7 @@ from libc.string cimport memcpy, memmove
 from posix.unistd cimport close as close_fd, dup
 
 from fastserve._ascii cimport fs_check
+from fastserve._deadlines cimport PLAIN, Deadlines
 from fastserve._sys cimport (
     AGAIN, FAILED, fs_poll, fs_pread, fs_recv, fs_send, fs_send_two, fs_sendfile, fs_set_nonblocking,
 )
@@ -109,7 +110,8 @@ cdef class Piece:
 cdef class Channel:
     """Made over a connected ``socket.socket`` or ``ssl.SSLSocket``, which the maker closes."""
 
-    def __cinit__(self, sock):
+    def __cinit__(self, sock, Deadlines deadlines=None):
+        self.deadlines = PLAIN if deadlines is None else deadlines
         self.sock = sock
         self.fd = sock.fileno()
         self.secure = isinstance(sock, SSLSocket)
@@ -179,6 +181,7 @@ cdef class Channel:
             count = fs_recv(self.fd, self.data + self.stop, self.room - self.stop)
         if count > 0:
             self.stop += count
+            self.came += count
         elif count == 0:
             self.ended = True
         elif count == FAILED:
@@ -279,6 +282,7 @@ cdef class Channel:
                 self.fail()
                 return True
             count = max(count, 0)
+            self.gone += count
         if count < size:
             self.add(head, size, None, count)
             count = size
@@ -366,6 +370,8 @@ cdef class Channel:
                 return AGAIN
             if count == FAILED:
                 self.fail()
+            elif count > 0:
+                self.gone += count
             if self.broken:             # or because a thread that reads has found it so
                 break
             if piece.left == 0 and piece.sent == piece.size:
@@ -427,11 +433,37 @@ cdef class Channel:
         timeout = self.sock.gettimeout()
         return timeout if timeout else usual
 
+    cdef void begin_request(self, Py_ssize_t head_size) noexcept:
+        """A body begins behind that many octets of what is here, and an answer is to come."""
+        self.came = self.stop - self.start - head_size
+        self.gone = 0
+        self.awaited = self.held_up = 0
+
+    cdef double body_deadline(self, double now, double patience) noexcept:
+        """By when more of the body must have come, to who waits no longer than `patience` seconds for it."""
+        return self.deadlines.moving(now, patience, self.awaited, self.came)
+
+    cdef double answer_deadline(self, double now, double patience) noexcept:
+        """By when the socket must have taken more. What another protocol says may be read at leisure."""
+        if self.tunnel:
+            return now + patience
+        return self.deadlines.moving(now, patience, self.held_up, self.gone)
+
     cdef bint wait(self, bint readable, bint writable, double deadline) except False:
         """Block the calling thread until the socket is ready; `deadline` is by time.monotonic(), 0 for none.
 
         Raises TimeoutError past it, and whatever a signal handler raises.
         """
+        cdef double began = time.monotonic()
+        try:
+            return self._wait(readable, writable, deadline)
+        finally:
+            if readable:
+                self.awaited += time.monotonic() - began
+            else:
+                self.held_up += time.monotonic() - began
+
+    cdef bint _wait(self, bint readable, bint writable, double deadline) except False:
         cdef int milliseconds = -1, outcome = FAILED
         cdef double left
         if self.secure and readable != writable:

@@ -3,6 +3,7 @@
 import socket
 from typing import Any, Final, final
 
+from fastserve._deadlines import Deadlines
 from fastserve._reader import Ending, RequestReader
 from fastserve._writer import ResponseWriter
 
@@ -28,6 +29,7 @@ class Connection:
         handshaking: bool = False,
         patience: float = 0,
         ending: Ending | None = None,
+        deadlines: Deadlines | None = None,
     ) -> Connection: ...
     @property
     def sock(self) -> socket.socket: ...
@@ -62,5 +64,7 @@ class Connection:
     def finish_sending(self) -> None: ...
     def withdraw(self) -> bool: ...
 
-def open_streams(sock: socket.socket, block: int = 0) -> tuple[RequestReader, ResponseWriter]: ...
+def open_streams(
+    sock: socket.socket, block: int = 0, timeouts: object = None
+) -> tuple[RequestReader, ResponseWriter]: ...
 def attach(sock: socket.socket, handler: Any, rfile: object, wfile: object) -> bool: ...

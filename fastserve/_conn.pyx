@@ -28,6 +28,7 @@ from libc.stdint cimport int64_t, uint8_t
 
 from fastserve._ascii cimport fs_check
 from fastserve._channel cimport Channel
+from fastserve._deadlines cimport PLAIN, Deadlines
 from fastserve._head cimport RequestHead
 from fastserve._parser cimport NEED_MORE, NONE, REQUEST_TIMEOUT
 from fastserve._reader cimport CLOSE, DRAIN, Ending, RequestReader
@@ -38,6 +39,7 @@ import socket
 import threading
 
 from fastserve import limits
+from fastserve._deadlines import of_server
 
 try:
     import ssl
@@ -100,12 +102,7 @@ cdef enum:
 cdef int64_t MAX_COLLECTED_BODY = limits.MAX_COLLECTED_BODY
 cdef int64_t MAX_DRAINED_BODY = limits.MAX_DRAINED_BODY
 cdef Py_ssize_t SEND_HIGH_WATER = limits.SEND_HIGH_WATER
-cdef double HEAD_TIMEOUT = limits.HEAD_TIMEOUT
-cdef double IDLE_TIMEOUT = limits.IDLE_TIMEOUT
-cdef double PROGRESS_TIMEOUT = limits.PROGRESS_TIMEOUT
-cdef double HANDSHAKE_TIMEOUT = limits.HANDSHAKE_TIMEOUT
 cdef double TICK = limits.TICK
-cdef double LINGER_TIMEOUT = limits.LINGER_TIMEOUT
 cdef double LAST_REQUEST_TIMEOUT = limits.LAST_REQUEST_TIMEOUT
 
 cdef tuple TLS_WAITS = (ssl.SSLWantReadError, ssl.SSLWantWriteError) if ssl is not None else ()
@@ -116,7 +113,8 @@ cdef object TLSWantsWrite = ssl.SSLWantWriteError if ssl is not None else ()
 cdef class Connection:
     """A connected socket in the hands of a loop. ``now`` is time.monotonic() everywhere.
 
-    ``ending`` is the loop's, for all its connections.
+    ``patience`` is the timeout that handlers will set, in seconds, 0 for none; ``ending`` is the loop's, for all
+    its connections; without ``deadlines`` a connection has those of limits.py.
     """
 
     cdef readonly object sock
@@ -131,7 +129,9 @@ cdef class Connection:
     cdef int state
     cdef bint closing                   # no further request is read
     cdef Ending ending
+    cdef Deadlines deadlines
     cdef double timeout                 # of the handler, in seconds; 0 for none
+    cdef double looked                  # when we last saw how far a body or an answer had got
     cdef int64_t dropped                # octets, while lingering
     cdef unsigned long thread           # that offers it to a handler, 0 for none
     cdef Channel channel
@@ -139,14 +139,15 @@ cdef class Connection:
     cdef ResponseWriter writer
 
     def __cinit__(self, sock, client_address, double now, bint handshaking=False, double patience=0,
-                  Ending ending=None):
+                  Ending ending=None, Deadlines deadlines=None):
         self.sock = sock
         self.fd = sock.fileno()
         self.client_address = client_address
         self.interest = EVENT_READ
         self.state = HANDSHAKING if handshaking else WAITING
         self.timeout = patience
-        self.deadline = now + (HANDSHAKE_TIMEOUT if handshaking else patience or IDLE_TIMEOUT)
+        self.deadlines = PLAIN if deadlines is None else deadlines
+        self.deadline = now + (self.deadlines.handshake if handshaking else patience or self.deadlines.idle)
         self.ending = Ending() if ending is None else ending
         self._told(DO_WAIT, now)
 
@@ -179,7 +180,7 @@ cdef class Connection:
         """A handler has been attached: read its first request. Returns an action."""
         self.timeout = self.sock.gettimeout() or 0
         self._move(IDLE)
-        self.deadline = now + (self.timeout or IDLE_TIMEOUT)
+        self.deadline = now + (self.timeout or self.deadlines.idle)
         return self._told(self._read(now), now)
 
     def answered(self, bint close, double now):
@@ -204,7 +205,7 @@ cdef class Connection:
         if self.state == CLOSED:
             return DO_WAIT
         if self.state == ANSWERING:
-            self.deadline = now + PROGRESS_TIMEOUT
+            self.deadline = now + self.deadlines.progress
             return DO_SETTLE
         if self.ending.begun and self._is_quiet():
             # It may have asked while we were busy with others.
@@ -275,7 +276,7 @@ cdef class Connection:
 
     cdef tuple streams(self):
         if self.channel is None:
-            self.channel = Channel(self.sock)
+            self.channel = Channel(self.sock, self.deadlines)
             self.reader = RequestReader(self.channel)
             self.writer = ResponseWriter(self.channel)
             self.reader.ending = self.ending
@@ -326,6 +327,14 @@ cdef class Connection:
         fs_check(state == CLOSED or EDGES[self.state] & (1 << state), "an edge of the state table")
         self.state = state
 
+    cdef double _stay(self, int state, double now) noexcept:
+        """Enter a state in which the client keeps us waiting, or stay in it: seconds since the last look."""
+        cdef double waited = now - self.looked if self.state == state else 0
+        if self.state != state:
+            self._move(state)
+        self.looked = now
+        return waited
+
     cdef int _wait(self, bint readable, double deadline) noexcept:
         """Wait for the next thing to happen in this state; TLS may have to write in order to read."""
         if self.channel.secure:
@@ -352,7 +361,7 @@ cdef class Connection:
             return DO_END
         self._move(WAITING)
         self.interest = EVENT_READ
-        self.deadline = now + (self.timeout or IDLE_TIMEOUT)
+        self.deadline = now + (self.timeout or self.deadlines.idle)
         return DO_WAIT
 
     cdef int _read(self, double now) except -1:
@@ -379,17 +388,19 @@ cdef class Connection:
         """What is to be done with the octets that are here."""
         if self.reader.look() == NEED_MORE:
             if self.channel.stop == self.channel.start:
-                return self._wait(True, now + (self.timeout or IDLE_TIMEOUT))
+                return self._wait(True, now + (self.timeout or self.deadlines.idle))
             if self.state == HEAD:
                 return self._wait(True, self.deadline)
             self._move(HEAD)
-            return self._wait(True, now + (self.timeout or HEAD_TIMEOUT))
+            return self._wait(True, now + (self.timeout or self.deadlines.head))
         if self._collects(self.reader.head):
             if self.state != BODY:
-                self._move(BODY)
-            return self._wait(True, now + (self.timeout or PROGRESS_TIMEOUT))
+                self.channel.begin_request(self.reader.head_size)
+            self.channel.awaited += self._stay(BODY, now)
+            return self._wait(
+                True, self.channel.body_deadline(now, self.timeout or self.deadlines.progress))
         self._move(ANSWERING)
-        self.deadline = now + PROGRESS_TIMEOUT      # moved on while a handler has more to answer
+        self.deadline = now + self.deadlines.progress      # moved on while a handler has more to answer
         return DO_ANSWER
 
     cdef bint _collects(self, RequestHead head) noexcept:
@@ -408,9 +419,9 @@ cdef class Connection:
 
     cdef int _send(self, double now) except -1:
         if self.channel.queue and self.channel.flush() == AGAIN:
-            if self.state != SENDING:
-                self._move(SENDING)
-            return self._wait(False, now + (self.timeout or PROGRESS_TIMEOUT))
+            self.channel.held_up += self._stay(SENDING, now)
+            return self._wait(
+                False, self.channel.answer_deadline(now, self.timeout or self.deadlines.progress))
         if self.channel.broken:
             return DO_END
         return self._next(now, CLOSE if self.closing else self.reader.finish())
@@ -420,26 +431,26 @@ cdef class Connection:
         if rest == CLOSE:
             return self._part(now)
         if rest == DRAIN:
-            if self.state != DRAINING:
-                self._move(DRAINING)
-            self._wait(True, now + PROGRESS_TIMEOUT)
+            self.channel.awaited += self._stay(DRAINING, now)
+            self._wait(True, self.channel.body_deadline(now, self.deadlines.progress))
             return self._drain(now) if self.channel.secure else DO_WAIT
         cdef int action = DO_WAIT
         self._move(IDLE)
         if self.channel.stop > self.channel.start:
             action = self._look(now)
         else:
-            self._wait(True, now + (self.timeout or IDLE_TIMEOUT))
+            self._wait(True, now + (self.timeout or self.deadlines.idle))
         return self._read(now) if action == DO_WAIT and self.channel.secure else action
 
     cdef int _drain(self, double now) except -1:
         cdef Py_ssize_t count = self.channel.receive()
         cdef int rest = DRAIN
         while count > 0:
-            self.deadline = now + PROGRESS_TIMEOUT
             rest = self.reader.finish()
             if rest != DRAIN or not self.channel.secure:
                 return self._next(now, rest)
+            self.channel.awaited += self._stay(DRAINING, now)
+            self.deadline = self.channel.body_deadline(now, self.deadlines.progress)
             count = self.channel.receive()
         return self._wait(True, self.deadline) if count == AGAIN else DO_END
 
@@ -458,7 +469,7 @@ cdef class Connection:
         self.channel.consume(self.channel.stop - self.channel.start)
         self._move(LINGERING)
         self.interest = EVENT_READ
-        self.deadline = now + LINGER_TIMEOUT
+        self.deadline = now + self.deadlines.linger
         return self._linger()
 
     cdef int _linger(self) except -1:
@@ -489,11 +500,11 @@ cdef Connection offered(object sock):
     return conn
 
 
-def open_streams(sock, Py_ssize_t block=0):
+def open_streams(sock, Py_ssize_t block=0, timeouts=None):
     """Return (rfile, wfile) over a connected, blocking ``socket.socket`` or ``ssl.SSLSocket``.
 
     Those of the loop's connection where one offers the socket, else a pair of their own. ``block`` is
-    a handler's ``wbufsize`` in bytes.
+    a handler's ``wbufsize`` in bytes, ``timeouts`` what its server has by that name.
     """
     cdef Connection conn = offered(sock)
     cdef Channel channel
@@ -501,7 +512,7 @@ def open_streams(sock, Py_ssize_t block=0):
     if conn is not None:
         streams = conn.streams()
     else:
-        channel = Channel(sock)
+        channel = Channel(sock, of_server(timeouts))
         streams = RequestReader(channel), ResponseWriter(channel)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)

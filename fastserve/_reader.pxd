@@ -50,6 +50,7 @@ cdef class RequestReader:
     cdef Py_ssize_t _window(self, const uint8_t **at) except -1
     cdef void _eat(self, Py_ssize_t count) noexcept
     cdef bint _more(self, bint waits=*) except -1
+    cdef double _body_deadline(self) except? -1
     cdef bint _decode(self) except -1
     cdef bint _fill(self, double deadline) except -1
     cdef bytes _peek_head(self)

@@ -39,9 +39,6 @@ cdef enum Mode:
 
 cdef Py_ssize_t MAX_LINE = limits.MAX_LINE
 cdef int64_t MAX_DRAINED_BODY = limits.MAX_DRAINED_BODY
-cdef double IDLE_TIMEOUT = limits.IDLE_TIMEOUT
-cdef double HEAD_TIMEOUT = limits.HEAD_TIMEOUT
-cdef double PROGRESS_TIMEOUT = limits.PROGRESS_TIMEOUT
 cdef double PASSED = 1e-9           # a deadline long gone: nothing is waited for
 
 
@@ -91,21 +88,22 @@ cdef class RequestReader:
 
     cdef bint _await_head(self) except -1:
         """Returns False where no more can come."""
-        cdef double usual = IDLE_TIMEOUT, patience = self.channel.patience(0)
-        deadline = time.monotonic() + (patience or usual)
+        cdef double patience = self.channel.patience(0)
+        cdef bint begun = False
+        deadline = time.monotonic() + (patience or self.channel.deadlines.idle)
         while self.look() == NEED_MORE:
-            if self.channel.stop > self.channel.start and usual == IDLE_TIMEOUT:
-                usual = HEAD_TIMEOUT
-                deadline = time.monotonic() + (patience or usual)
+            if self.channel.stop > self.channel.start and not begun:
+                begun = True
+                deadline = time.monotonic() + (patience or self.channel.deadlines.head)
             try:
                 if not self._fill(deadline):
                     return False
             except TimeoutError:
                 if patience:
                     raise
-                if usual == HEAD_TIMEOUT:
+                if begun:
                     self.refuse(REQUEST_TIMEOUT)
-                break
+                return begun
         return True
 
     def await_request(self):
@@ -178,6 +176,7 @@ cdef class RequestReader:
         self.drained = 0
         self.mode = BODY
         self.channel.answered = False
+        self.channel.begin_request(0)
         self.may_change = head.framing.upgrade or head.method == "CONNECT"
         self.left = -1 if head.framing.chunked else max(head.framing.content_length, 0)
 
@@ -237,7 +236,7 @@ cdef class RequestReader:
             return True
         rest = self.finish()
         while rest == DRAIN:
-            if not self._fill(time.monotonic() + self.channel.patience(PROGRESS_TIMEOUT)):
+            if not self._fill(self._body_deadline()):
                 return False
             rest = self.finish()
         return rest == READY
@@ -301,14 +300,21 @@ cdef class RequestReader:
             return False
         if self.decoder is not None and self._decode():
             return True
-        if waits:
-            deadline = self.channel.patience(PROGRESS_TIMEOUT if self.mode == BODY else 0)
+        if waits and self.mode == BODY:
+            deadline = self._body_deadline()
+        elif waits:
+            deadline = self.channel.patience(0)
             deadline += time.monotonic() if deadline else 0
         if self._fill(deadline):
             return True
         if self.decoder is not None:
             raise ValueError("the chunked body broke off")
         return False
+
+    cdef double _body_deadline(self) except? -1:
+        """By when more of the body must have come."""
+        return self.channel.body_deadline(
+            time.monotonic(), self.channel.patience(self.channel.deadlines.progress))
 
     cdef bint _decode(self) except -1:
         """Decode what has arrived; whether that gave anything."""

@@ -29,7 +29,6 @@ cdef enum:
     KEPT_ROOM = 4096        # of `pending`, between two responses
 
 cdef int64_t MAX_COPIED_FILE = limits.MAX_COPIED_FILE
-cdef double PROGRESS_TIMEOUT = limits.PROGRESS_TIMEOUT
 
 
 @cython.final
@@ -302,10 +301,12 @@ cdef class ResponseWriter:
     cdef bint _wait_below(self, Py_ssize_t high_water) except False:
         """A client that stops reading is given up."""
         cdef Channel channel = self.channel
+        cdef double patience
         while channel.queue and (high_water == 0 or channel.queued > max(high_water, 0)):
             if channel.flush() == AGAIN:
+                patience = channel.patience(channel.deadlines.progress)
                 try:
-                    channel.wait(False, True, time.monotonic() + channel.patience(PROGRESS_TIMEOUT))
+                    channel.wait(False, True, channel.answer_deadline(time.monotonic(), patience))
                 except TimeoutError:
                     channel.fail()
                     raise

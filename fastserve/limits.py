@@ -5,7 +5,7 @@ named in its comment, and tested at n-1, n and n+1. Sizes are bytes, times are s
 """
 
 import http.client
-from typing import Final
+from typing import Final, NamedTuple
 
 # -- The request head (enforced by _parser) ----------------------------------------------------
 
@@ -98,6 +98,8 @@ CGI_TIMEOUT: Final = 60.0
 CGI_GRACE: Final = 3.0
 
 # -- Deadlines (enforced by _conn, and by _reader and _writer where a thread waits) ------------------------
+#
+# Those of Timeouts, below, are a server's defaults.
 
 # A head, from its first byte to its last (Apache's RequestReadTimeout: 20-40 s; nginx: 60 s).
 HEAD_TIMEOUT: Final = 30.0
@@ -109,6 +111,14 @@ PROGRESS_TIMEOUT: Final = 60.0
 HANDSHAKE_TIMEOUT: Final = 30.0
 # After the last answer, for the client to read it and close (nginx's lingering_timeout: 5 s).
 LINGER_TIMEOUT: Final = 2.0
+# Octets a second that a body must come with, and an answer be taken with, on average since it began: a
+# byte a minute is progress too (Kestrel's MinRequestBodyDataRate and MinResponseDataRate: 240; Apache's
+# mod_reqtimeout: body=20,MinRate=500). Only seconds count in which the client keeps us waiting, so that a
+# slow handler costs it nothing. What it moved early counts for later: it may pause, for PROGRESS_TIMEOUT
+# at a time. What the kernel took counts as taken; how slowly it may leave from there PROGRESS_TIMEOUT says.
+MIN_RATE: Final = 240.0
+# So many of these seconds nobody is too slow (Kestrel: 5 s; Apache: 20 s).
+RATE_GRACE: Final = 20.0
 # The grain of deadlines: they are met at most this late.
 TICK: Final = 0.1
 # When a server is told to stop, for answers that are leaving to leave.
@@ -126,3 +136,17 @@ LAST_REQUEST_TIMEOUT: Final = 1.0
 # Between a signal and its echo from a wrapper (enforced by stopping). A wrapper passes it on within
 # milliseconds, or tens of them on a loaded machine; a person hardly presses again so soon.
 SIGNAL_ECHO: Final = 0.25
+
+class Timeouts(NamedTuple):
+    """How long a server waits for its clients, in seconds. All are finite and above 0, but for the last two.
+
+    ``min_rate`` is in octets a second; 0 asks for none. ``grace`` may be 0 too.
+    """
+
+    head: float = HEAD_TIMEOUT
+    idle: float = IDLE_TIMEOUT
+    progress: float = PROGRESS_TIMEOUT
+    handshake: float = HANDSHAKE_TIMEOUT
+    linger: float = LINGER_TIMEOUT
+    grace: float = RATE_GRACE
+    min_rate: float = MIN_RATE

@@ -84,6 +84,8 @@ class HTTPServer(socketserver.TCPServer):
     allow_reuse_address = True
     allow_reuse_port = False
     request_queue_size = limits.BACKLOG
+    # How long clients may take: a limits.Timeouts, read when serving begins. What is none is not for us.
+    timeouts: Any = limits.Timeouts()
 
     server_port: int
     __server_name: str | None = None
@@ -129,7 +131,8 @@ class HTTPServer(socketserver.TCPServer):
             return super().get_request()
         tls.defer_handshakes(self.socket)
         sock, address = super().get_request()
-        tls.shake_hands(sock, address)
+        timeouts = self.timeouts if isinstance(self.timeouts, limits.Timeouts) else limits.Timeouts()
+        tls.shake_hands(sock, address, timeouts.handshake)
         return sock, address
 
     def serve_forever(self, poll_interval: float | None = POLL_INTERVAL) -> None:

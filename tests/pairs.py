@@ -23,9 +23,11 @@ import pytest
 from helpers import PATIENCE, Client
 
 from fastserve._conn import SETTLE, WAIT, Connection, attach, open_streams
+from fastserve._deadlines import of_server
 from fastserve._head import RequestHead
 from fastserve._reader import Ending
 from fastserve._response import ResponseHead
+from fastserve.limits import Timeouts
 from fastserve.serving.timers import Timers
 
 NOW = 1000.0
@@ -142,10 +144,10 @@ class TLSClient(Client):
 class Ends:
     """``rfile`` and ``wfile`` over ``sock``, a blocking socket, and ``peer``, the client's end."""
 
-    def __init__(self, kind: str = "unix", block: int = 0) -> None:
+    def __init__(self, kind: str = "unix", block: int = 0, timeouts: Timeouts | None = None) -> None:
         self.sock, self.peer = PAIRS[kind]()
         self.peer.settimeout(PATIENCE)
-        self.rfile, self.wfile = open_streams(self.sock, block)
+        self.rfile, self.wfile = open_streams(self.sock, block, timeouts)
 
     def give(self, data: bytes, end: bool = True) -> "Ends":
         """Let the client send what fits into the socket, and by default nothing more."""
@@ -201,11 +203,14 @@ class Handler:
 class Driven:
     """A connection, the client's end of it, and the streams of the handler that is attached."""
 
-    def __init__(self, kind: str = "unix", timeout: float | None = None) -> None:
+    def __init__(
+        self, kind: str = "unix", timeout: float | None = None, timeouts: Timeouts | None = None
+    ) -> None:
         self.sock, self.peer = PAIRS[kind]()
         self.peer.settimeout(PATIENCE)
         self.ending = Ending()
-        self.conn = Connection(self.sock, ("client", 1), NOW, ending=self.ending)
+        self.conn = Connection(
+            self.sock, ("client", 1), NOW, ending=self.ending, deadlines=of_server(timeouts))
         self.handler = Handler()
         self.timers = Timers()
         self.timeout = timeout

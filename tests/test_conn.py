@@ -138,11 +138,13 @@ def test_a_body_is_collected_up_to_a_limit(driven: Driven, over: int) -> None:
     assert driven.rfile.read() == body
 
 
-def test_each_part_of_a_body_has_its_own_time(driven: Driven) -> None:
+def test_each_part_of_a_body_has_its_own_time() -> None:
+    driven = Driven(timeouts=limits.Timeouts(min_rate=0))
     driven.begin(post(5)[:-5])
     for n in range(4):
         assert driven.conn.deadline == NOW + 50 * n + limits.PROGRESS_TIMEOUT
         assert driven.more(b"x", now=NOW + 50 * (n + 1)) == WAIT
+    driven.close()
 
 
 # -- One after the other ---------------------------------------------------------------------------
@@ -366,8 +368,8 @@ PREPARE = {
 }
 TIMES = {
     "WAITING": limits.IDLE_TIMEOUT, "IDLE": limits.IDLE_TIMEOUT, "HEAD": limits.HEAD_TIMEOUT,
-    "BODY": limits.PROGRESS_TIMEOUT, "SENDING": limits.PROGRESS_TIMEOUT,
-    "DRAINING": limits.PROGRESS_TIMEOUT, "LINGERING": limits.LINGER_TIMEOUT,
+    "BODY": limits.RATE_GRACE, "SENDING": limits.PROGRESS_TIMEOUT,
+    "DRAINING": limits.RATE_GRACE, "LINGERING": limits.LINGER_TIMEOUT,
 }
 
 

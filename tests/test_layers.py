@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fastserve"
 # From the ground up. Inside a row a module may use those to its left and nobody else.
 LAYERS = {
     "0": ("limits", "errors", "overrides", "log"),
-    "1": ("_ascii", "_head", "_parser", "_chunks", "_response"),
+    "1": ("_ascii", "_head", "_parser", "_chunks", "_response", "_deadlines"),
     "2": ("_sys", "_channel", "_reader", "_writer", "_conn", "_lead"),
     "3": ("headers",),
     "4a": ("handlers", "handlers.base", "handlers.static", "handlers.script", "handlers.cgi"),

@@ -201,7 +201,9 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         if self.disable_nagle_algorithm:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         block = io.DEFAULT_BUFFER_SIZE if self.wbufsize < 0 else self.wbufsize
-        self.__reader, self.__writer = self.rfile, self.wfile = open_streams(sock, block)
+        # http.server's setup() needs no server.
+        timeouts = getattr(getattr(self, "server", None), "timeouts", None)
+        self.__reader, self.__writer = self.rfile, self.wfile = open_streams(sock, block, timeouts)
 
     def _fastserve_reads_ahead(self) -> bool:
         """Whether rfile may hold more than was asked of it: not where rbufsize says that others read too."""

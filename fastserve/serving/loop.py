@@ -33,6 +33,7 @@ from typing import Any, Final
 
 from fastserve import limits
 from fastserve._conn import ANSWER, END, OFFER, SETTLE, WAIT, Connection
+from fastserve._deadlines import of_server
 from fastserve._reader import Ending
 from fastserve.overrides import is_own
 from fastserve.serving import tls
@@ -60,6 +61,7 @@ class Loop:
         self._server = server
         self._listener: socket.socket = server.socket
         self._own_accept = own_accept
+        self._deadlines = of_server(getattr(server, "timeouts", None))
         self._selector = selectors.DefaultSelector()
         self._waker, self._woken = socket.socketpair()
         self._timers = Timers()
@@ -218,7 +220,8 @@ class Loop:
             self._server.shutdown_request(sock)
             return
         handshaking, patience = tls.awaits_handshake(sock), self._patience_of_handlers()
-        conn = Connection(sock, address, self._now, handshaking, patience, self._ending)
+        conn = Connection(
+            sock, address, self._now, handshaking, patience, self._ending, self._deadlines)
         self._connections.add(conn)
         self._settle(conn)
 

@@ -10,7 +10,6 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastserve import log
-from fastserve.limits import HANDSHAKE_TIMEOUT
 
 if TYPE_CHECKING:
     import ssl
@@ -60,18 +59,18 @@ def defer_handshakes(listener: socket.socket) -> None:
         listener.do_handshake_on_connect = False  # type: ignore[attr-defined]
 
 
-def shake_hands(sock: Any, client_address: Any) -> None:
+def shake_hands(sock: Any, client_address: Any, timeout: float) -> None:
     """Make the handshake of an accepted socket, if there is one to make; for those who have no loop.
 
-    Raises OSError where it fails or takes longer than HANDSHAKE_TIMEOUT; that is told, and the socket closed.
+    Raises OSError where it fails or takes more than ``timeout`` seconds; that is told, and the socket closed.
     """
     if not awaits_handshake(sock):
         return
-    timeout = sock.gettimeout()
+    before = sock.gettimeout()
     try:
-        sock.settimeout(HANDSHAKE_TIMEOUT)
-        sock.do_handshake()
         sock.settimeout(timeout)
+        sock.do_handshake()
+        sock.settimeout(before)
     except OSError as error:
         tell(error, client_address)
         sock.close()

@@ -143,8 +143,8 @@ DIFFERENCES: Final = {
         title="Slow and idle connections end",
         http_server="waits for ever unless the handler class sets timeout",
         fastserve="ends a keep-alive connection after 75 s without a request, answers 408 to a head that "
-        "takes longer than 30 s, and gives up on a client that takes or sends nothing for 60 s; timeout, "
-        "where set, is used instead",
+        "takes longer than 30 s, and gives up on a client that takes or sends nothing for 60 s, or "
+        "on average less than 240 octets a second; a server's timeouts and a handler's timeout say otherwise",
         reason="a server that is left running must not collect dead connections",
     ),
     "idle-clients": Difference(

@@ -179,15 +179,13 @@ def test_octets_that_are_no_handshake_without_a_loop(unserved: Any, log: Any) ->
     assert len(lines(log)) == 1
 
 
-def test_a_silent_client_without_a_loop(
-    unserved: Any, log: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tls, "HANDSHAKE_TIMEOUT", 0.1)
+def test_a_silent_client_without_a_loop(unserved: Any, log: Any) -> None:
+    unserved.timeouts = limits.Timeouts(handshake=0.1)
     with Client(unserved.server_address) as client:
         unserved.handle_request()
         assert client.is_closed()
         assert lines(log) == told("", "timed out")
-    monkeypatch.undo()
+    unserved.timeouts = "of something else"
     assert answers_one(unserved)
     assert len(lines(log)) == 1
 
@@ -390,4 +388,4 @@ def test_without_the_ssl_module_there_is_nothing_to_tell(monkeypatch: pytest.Mon
     monkeypatch.setattr(tls, "ssl", None)
     assert tls.complaint(ssl.SSLError(ssl.SSL_ERROR_SSL, "text")) == ""
     with socket.socket() as plain:
-        tls.shake_hands(plain, None)
+        tls.shake_hands(plain, None, 1)

@@ -5,7 +5,6 @@ says what time it is. _channel, _reader, _writer and _conn read it; serving.loop
 """
 
 cimport cython
-from libc.math cimport isfinite
 from libc.stdint cimport int64_t
 
 import functools
@@ -19,7 +18,7 @@ cdef class Deadlines:
 
     def __cinit__(self, timeouts not None):
         for name, value in zip(timeouts._fields, timeouts, strict=True):
-            if not isfinite(value) or value < 0 or (value == 0 and name not in ("grace", "min_rate")):
+            if not 0 <= value <= limits.LONGEST or (value == 0 and name not in ("grace", "min_rate")):
                 raise ValueError(f"the timeout {name!r} cannot be {value!r}")
         (self.head, self.idle, self.progress, self.handshake, self.linger,
          self.grace, self.min_rate) = timeouts

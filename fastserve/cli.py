@@ -93,6 +93,28 @@ def _header(name: str, value: str) -> tuple[str, str]:
     return name, _header_value(value)
 
 
+def _seconds(text: str) -> float:
+    number = _number(text)
+    if 0 < number <= limits.LONGEST:
+        return number
+    raise Refusal(f"timeout {text!r} is not a number of seconds above 0")
+
+
+def _rate(text: str) -> float:
+    number = _number(text)
+    if 0 <= number <= limits.LONGEST:
+        return number
+    raise Refusal(f"minimum rate {text!r} is not a number of bytes a second, or 0 for none")
+
+
+def _number(text: str) -> float:
+    """Return what the text is as a decimal number, -1 where it is none."""
+    try:
+        return float(text) if text.isascii() and "_" not in text else -1
+    except ValueError:
+        return -1
+
+
 def _directory(path: str | None) -> str:
     try:
         found = os.getcwd() if path is None else path
@@ -139,7 +161,35 @@ def _parser() -> argparse.ArgumentParser:
     add("--grace", metavar="SECONDS", type=_grace, default=limits.DRAIN_GRACE,
         help="when stopped, answer what has been asked for, this long (default: %(default)g)")
     add("--version", action="version", version=_version())
+    _add_timeouts(parser.add_argument_group("how long clients may take"))
     return parser
+
+
+def _add_timeouts(group: argparse._ArgumentGroup) -> None:
+    usual = limits.Timeouts()
+    for name, default, what in (
+        ("head", usual.head, "for a request's head, from its first byte to its last"),
+        ("idle", usual.idle, "between two requests, and before the first"),
+        ("progress", usual.progress, "without a byte, while a body arrives or an answer leaves"),
+        ("handshake", usual.handshake, "for a TLS handshake"),
+    ):
+        group.add_argument(f"--{name}-timeout", metavar="SECONDS", type=_seconds, default=default,
+                           help=f"wait so long {what} (default: {default:g})")
+    group.add_argument("--min-rate", metavar="BYTES", type=_rate, default=usual.min_rate, help=(
+        "cut off who sends a body or takes an answer at fewer bytes a second, on average and after "
+        f"{limits.RATE_GRACE:g} seconds or the progress timeout if that is less; 0: nobody (default: %(default)g)"))
+
+
+def _timeouts(options: argparse.Namespace) -> limits.Timeouts:
+    return limits.Timeouts(
+        head=options.head_timeout,
+        idle=options.idle_timeout,
+        progress=options.progress_timeout,
+        handshake=options.handshake_timeout,
+        # Who is to be gone after some seconds of nothing is not to stay longer for next to nothing.
+        grace=min(limits.RATE_GRACE, options.progress_timeout),
+        min_rate=options.min_rate,
+    )
 
 
 def _prog() -> str:
@@ -231,7 +281,8 @@ def _server(options: argparse.Namespace) -> HTTPServer:
     family, address = _address(options.bind, options.port)
     secure = options.tls_cert is not None
     bases: tuple[type, ...] = (_ServesOnce, _DualStack, _server_base(options))
-    server_class: Callable[..., HTTPServer] = type("Server", bases, {"address_family": family})
+    attributes = {"address_family": family, "timeouts": _timeouts(options)}
+    server_class: Callable[..., HTTPServer] = type("Server", bases, attributes)
     password = _KeyPassword(options.tls_password_file)
     tls: dict[str, Any] = {}
     if secure:

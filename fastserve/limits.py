@@ -123,6 +123,8 @@ RATE_GRACE: Final = 20.0
 TICK: Final = 0.1
 # When a server is told to stop, for answers that are leaving to leave.
 SHUTDOWN_GRACE: Final = 5.0
+# What a time, and a rate, may at most be set to: what is added to a clock must remain a number (30 years).
+LONGEST: Final = 1e9
 
 # -- A graceful end (enforced by serving.loop and _conn) -------------------------------------------------
 
@@ -138,7 +140,7 @@ LAST_REQUEST_TIMEOUT: Final = 1.0
 SIGNAL_ECHO: Final = 0.25
 
 class Timeouts(NamedTuple):
-    """How long a server waits for its clients, in seconds. All are finite and above 0, but for the last two.
+    """How long a server waits for its clients, in seconds above 0 and up to LONGEST.
 
     ``min_rate`` is in octets a second; 0 asks for none. ``grace`` may be 0 too.
     """

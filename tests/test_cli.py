@@ -30,6 +30,7 @@ from helpers import connect, request
 
 import fastserve
 from fastserve import cli
+from fastserve.limits import Timeouts
 
 WAIT = 20.0  # seconds; long for a loaded machine, and reached only when something is broken
 PACKAGE_HOME = Path(fastserve.__file__).resolve().parents[1]
@@ -353,6 +354,43 @@ def test_a_certificate_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> 
     assert trouble == "cannot read the certificate 'cert.pem': Denied"
 
 
+# -- How long clients may take -----------------------------------------------------------------
+
+
+def test_timeouts_are_the_servers(folder: Path) -> None:
+    words = ["0", "-d", str(folder), "--head-timeout", "1.5", "--idle-timeout", "2",
+             "--progress-timeout", "3e0", "--handshake-timeout", "4", "--min-rate", "0"]
+    with cli._server(cli._options(words)) as server:
+        assert server.timeouts == Timeouts(  # type: ignore[attr-defined]
+            head=1.5, idle=2, progress=3, handshake=4, grace=3, min_rate=0)
+
+
+def test_a_client_that_takes_too_long(folder: Path) -> None:
+    short = ["--head-timeout", "0.2", "--idle-timeout", "0.2", "--progress-timeout", "0.2"]
+    body = request("POST", "/", "Content-Length: 9")
+    with serving("0", "-b", "127.0.0.1", "-d", str(folder), *short) as server:
+        for octets, status in ((b"", b""), (b"GET / HT", b"HTTP/1.1 408 "), (body, b"HTTP/1.1 408 ")):
+            with connect(("127.0.0.1", server.port), WAIT) as sock:
+                sock.sendall(octets)
+                answer = b"".join(iter(lambda sock=sock: sock.recv(1 << 16), b""))
+            assert answer[:13] == status
+
+
+def test_a_body_that_comes_too_slowly(folder: Path) -> None:
+    """An octet in time, each time: that is progress, and not enough."""
+    words = ["--progress-timeout", "1", "--min-rate", "1000"]
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving("0", "-b", "127.0.0.1", "-d", str(folder), *words))
+        sock = stack.enter_context(connect(("127.0.0.1", server.port), 0.05))
+        sock.sendall(request("POST", "/", "Content-Length: 60000"))
+        answer, deadline = b"", time.monotonic() + WAIT
+        while not answer and time.monotonic() < deadline:
+            sock.sendall(b"x")
+            with contextlib.suppress(TimeoutError):
+                answer = sock.recv(13)
+    assert answer == b"HTTP/1.1 408 "
+
+
 # -- Refusals ----------------------------------------------------------------------------------
 
 
@@ -382,6 +420,14 @@ def test_a_certificate_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> 
     (["-H", "X", "\N{EURO SIGN}"], "header value"),
     (["-H", "X"], "expected 2 arguments"),
     (["--content-type", "text/plain\r\nX: y"], "header value"),
+    (["--head-timeout", "0"], "timeout '0' is not a number of seconds above 0"),
+    (["--idle-timeout", "-1"], "timeout '-1' is not a number of seconds"),
+    (["--progress-timeout", "nan"], "timeout 'nan' is not a number of seconds"),
+    (["--progress-timeout", "1e400"], "timeout '1e400' is not a number of seconds"),
+    (["--handshake-timeout", "1_0"], "timeout '1_0' is not a number of seconds"),
+    (["--handshake-timeout", ""], "timeout '' is not a number of seconds"),
+    (["--min-rate", "-0.1"], "minimum rate '-0.1' is not a number of bytes a second, or 0 for none"),
+    (["--min-rate", "all"], "minimum rate 'all' is not a number"),
     (["--nonsense"], "unrecognized arguments: --nonsense"),
     (["--nonsense\nof two lines"], r"unrecognized arguments: --nonsense\nof two lines"),
     (["8000", "8001"], "unrecognized arguments: 8001"),
@@ -475,8 +521,11 @@ def test_help_names_every_option() -> None:
     text = output("--help")
     assert text.startswith("usage: python -m fastserve [-h]")
     for option in ("port", "--bind", "--directory", "--protocol", "--content-type", "--tls-cert", "--tls-key",
-                   "--tls-password-file", "-H", "--header", "--cgi", "--version"):
+                   "--tls-password-file", "-H", "--header", "--cgi", "--version",
+                   "--head-timeout", "--idle-timeout", "--progress-timeout", "--handshake-timeout",
+                   "--min-rate"):
         assert option in text
+    assert "how long clients may take:" in text
 
 
 def test_version() -> None:
@@ -486,6 +535,7 @@ def test_version() -> None:
 def test_defaults() -> None:
     options = cli._options([])
     assert (options.port, options.bind, options.protocol) == (8000, None, "HTTP/1.1")
+    assert cli._timeouts(options) == Timeouts()
 
 
 def test_usage_fits_how_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_the_defaults_are_the_named_limits() -> None:
 
 
 @pytest.mark.parametrize("name", Timeouts._fields)
-@pytest.mark.parametrize("value", [-1, 0, float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [-1, 0, float("nan"), float("inf"), 1.1e9])
 def test_a_figure_that_cannot_be_meant(name: str, value: float) -> None:
     timeouts = Timeouts()._replace(**{name: value})
     if value == 0 and name in ("grace", "min_rate"):

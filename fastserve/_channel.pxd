@@ -69,6 +69,7 @@ cdef class Channel:
     cdef double body_deadline(self, double now, double patience) noexcept
     cdef double answer_deadline(self, double now, double patience) noexcept
     cdef void fail(self) noexcept
+    cdef bint give_up(self) except False
     cdef bint _make_room(self) except False
     cdef void _release(self) noexcept
     cdef Py_ssize_t _receive_secure(self) except? -3

@@ -29,6 +29,9 @@ from fastserve._sys cimport (
     AGAIN, FAILED, fs_poll, fs_pread, fs_recv, fs_send, fs_send_two, fs_sendfile, fs_set_nonblocking,
 )
 
+import contextlib
+import socket
+import struct
 import time
 from collections import deque
 
@@ -425,6 +428,16 @@ cdef class Channel:
         self.broken = True
         self.queue = None
         self.queued = 0
+
+    cdef bint give_up(self) except False:
+        """A client that does not read: what it has not taken is not kept for it in the kernel either.
+
+        Its end is a reset then, whoever closes the socket (nginx: reset_timedout_connection).
+        """
+        self.fail()
+        with contextlib.suppress(OSError):      # closed by somebody
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return True
 
     # -- Waiting -------------------------------------------------------------------------------
 

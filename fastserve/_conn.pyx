@@ -221,7 +221,9 @@ cdef class Connection:
                 return DO_END
             self._move(ANSWERING)
             return DO_ANSWER
-        if self.state == HANDSHAKING:
+        if self.state == SENDING:
+            self.channel.give_up()
+        elif self.state == HANDSHAKING:
             self.failure = TimeoutError("The handshake timed out")
         return DO_END
 

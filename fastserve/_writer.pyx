@@ -308,7 +308,7 @@ cdef class ResponseWriter:
                 try:
                     channel.wait(False, True, channel.answer_deadline(time.monotonic(), patience))
                 except TimeoutError:
-                    channel.fail()
+                    channel.give_up()
                     raise
         if channel.broken:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")

@@ -6,13 +6,14 @@ it, the time is real, short, and only its order counts.
 
 import select
 import socket
+import struct
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from handlers.lanes import Handler
 from helpers import request
-from pairs import NOW, Driven, Ends, Task, next_head, response, small_buffers
+from pairs import NOW, Driven, Ends, Task, next_head, receive_all, response, small_buffers
 
 import fastserve
 from fastserve import limits
@@ -227,6 +228,25 @@ def test_an_answer_is_cut_off_at_the_rate(over: int) -> None:
     driven.close()
 
 
+def test_who_does_not_read_is_reset() -> None:
+    """Else the kernel would keep what it took, and try to send it, for as long as the client likes."""
+    driven = Driven("tcp", timeouts=SLOW)
+    small_buffers(driven.sock, driven.peer)
+    driven.begin(GET)
+    driven.answer(b"x" * 900_000)
+    while select.select([], [driven.sock], [], 0.05)[1]:  # until the client's own buffer is full too
+        driven.ready()
+    assert driven.state == "SENDING"
+    assert driven.conn.expire(driven.conn.deadline) == END
+    assert driven.conn.is_broken()
+    driven.conn.closed()
+    driven.sock.shutdown(socket.SHUT_WR)  # as socketserver does
+    driven.sock.close()
+    with pytest.raises(ConnectionResetError):
+        receive_all(driven.peer)
+    driven.peer.close()
+
+
 def test_an_answer_may_pause_after_a_fast_start() -> None:
     """A video's player that has enough for now: what it took counts, PROGRESS_TIMEOUT bounds the pause."""
     driven = Driven(timeouts=Timeouts())
@@ -335,6 +355,7 @@ def test_a_thread_gives_up_a_client_that_does_not_read() -> None:
         with pytest.raises(TimeoutError):
             big_answer(ends).result()
         assert ends.wfile.is_broken()
+        assert ends.sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == struct.pack("ii", 1, 0)
 
 
 def test_a_thread_waits_for_a_client_that_reads() -> None:

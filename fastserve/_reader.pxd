@@ -32,6 +32,7 @@ cdef class RequestReader:
     cdef Py_ssize_t line_size   # octets of it that were read
     cdef int64_t left           # of the body; -1 where only the end of the stream ends it
     cdef int64_t drained        # of an unread body
+    cdef double missed          # when read_now() last found nothing, 0 where it did not
     cdef bint may_change        # the request asks for another protocol
     cdef ChunkDecoder decoder   # where the body is decoded
     cdef bytes decoded          # what it gave and nobody has read
@@ -50,6 +51,7 @@ cdef class RequestReader:
     cdef Py_ssize_t _window(self, const uint8_t **at) except -1
     cdef void _eat(self, Py_ssize_t count) noexcept
     cdef bint _more(self, bint waits=*) except -1
+    cdef bint _watch(self) except False
     cdef double _body_deadline(self) except? -1
     cdef bint _decode(self) except -1
     cdef bint _fill(self, double deadline) except -1

@@ -174,6 +174,7 @@ cdef class RequestReader:
     cdef void begin_body(self, RequestHead head):
         self.head = head
         self.drained = 0
+        self.missed = 0
         self.mode = BODY
         self.channel.answered = False
         self.channel.begin_request(0)
@@ -362,7 +363,10 @@ cdef class RequestReader:
         return self._cut(count if most < 0 else min(count, most))
 
     def read_now(self, size=-1):
-        """Return at most ``size`` bytes that are here; None where none have come, b'' at the end."""
+        """Return at most ``size`` bytes that are here; None where none have come, b'' at the end.
+
+        Raises TimeoutError where they come at less than the minimum rate: None is taken for waiting.
+        """
         cdef const uint8_t *at = NULL
         cdef Py_ssize_t most = -1 if size is None else size
         cdef Py_ssize_t count = self._window(&at)
@@ -370,8 +374,20 @@ cdef class RequestReader:
             while count == 0 and self._more(waits=False):
                 count = self._window(&at)
         except TimeoutError:
+            self._watch()
             return None
+        self.missed = 0
         return self._cut(count if most < 0 else min(count, most))
+
+    cdef bint _watch(self) except False:
+        """Nothing has come to one who looks now and then; what passes until the next look is waited for."""
+        cdef double now = time.monotonic()
+        if self.missed:
+            self.channel.awaited += now - self.missed
+        self.missed = now
+        if self.mode == BODY and self.channel.body_deadline(now, 1) <= now:
+            raise TimeoutError("timed out")
+        return True
 
     def peek(self, size=0):
         """Return bytes that the next read will give, without taking them; b'' at the end."""

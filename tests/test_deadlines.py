@@ -7,6 +7,7 @@ it, the time is real, short, and only its order counts.
 import select
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -300,6 +301,30 @@ def test_a_thread_gives_up_a_body_that_trickles(fields: list[str]) -> None:
         trickle(ends.peer, reading)
         with pytest.raises(TimeoutError):
             reading.result()
+
+
+def test_who_looks_now_and_then_gives_up_a_body_that_trickles() -> None:
+    def read() -> None:
+        while True:
+            assert ends.rfile.read_now() != b""
+            time.sleep(0.001)
+
+    with Ends(timeouts=HASTE) as ends:
+        ends.take(request("POST", "/", "Content-Length: 70000"), end=False)
+        reading = Task(read)
+        trickle(ends.peer, reading)
+        with pytest.raises(TimeoutError):
+            reading.result()
+
+
+def test_who_had_enough_to_do_did_not_wait() -> None:
+    with Ends(timeouts=HASTE) as ends:
+        ends.take(request("POST", "/", "Content-Length: 70000"), end=False)
+        for _ in range(20):
+            ends.peer.sendall(b"x")
+            assert ends.rfile.read_now() == b"x"
+            assert not select.select([ends.sock], [], [], 0.02)[0]
+        assert ends.rfile.read_now() is None
 
 
 def test_a_thread_gives_up_an_unread_body_that_trickles() -> None:

@@ -30,7 +30,10 @@ class Client(Protocol):
         """Return the descriptor that tells when there is more to read."""
 
     def read(self, size: int) -> bytes | None:
-        """Return bytes of the body, None where none have come, b'' at its end. Never waits."""
+        """Return bytes of the body, None where none have come, b'' at its end. Never waits.
+
+        Raises TimeoutError where they come too slowly.
+        """
 
     def write(self, data: bytes) -> None:
         """Send bytes, and wait until they have left."""
@@ -70,6 +73,7 @@ class Script:
         self._acts: dict[int, Callable[[], None]] = {}  # by descriptor: what to do when it is ready
         self._outputs = 2  # of stdout and stderr, those that have not ended
         self._piece = b""  # of the body, what the script has not taken
+        self._starves = False  # it has taken all there was
         self._line = b""  # of stderr, the beginning of a line
 
     def exchange(self, client: Client, patience: float) -> bool:
@@ -96,6 +100,8 @@ class Script:
             for fd, _ in ready:
                 if fd in self._acts:  # still, after those before it
                     self._acts[fd]()
+            if self._starves:
+                self._fetch_body()  # also because it tells who is too slow
             if ready:
                 deadline = time.monotonic() + patience
             elif self._process.poll() is not None:
@@ -149,6 +155,7 @@ class Script:
     def _fetch_body(self) -> None:
         """Take the next piece from the client; the script has taken the last one."""
         piece = self._client.read(PIECE)
+        self._starves = piece is None
         if piece is None:
             self._watch(self._client.fileno(), select.POLLIN, self._fetch_body)
             return

@@ -211,7 +211,8 @@ TREE = {"PYTHONPATH": str(ROOT)}  # measure this tree, installed or not
 
 def handlers(module: str, server: str, server_module: str = "") -> Callable[[Place], list[str]]:
     def argv(place: Place) -> list[str]:
-        handler = place.workload.name if place.workload.name in ("hello", "events", "waiting") else "files"
+        own = "hello", "events", "waiting", "attacked"
+        handler = place.workload.name if place.workload.name in own else "files"
         return [sys.executable, str(HERE / "apps" / "handlers.py"), "--module", module, "--server", server,
                 "--server-module", server_module or module, "--handler", handler, "--port", str(place.port),
                 "--directory", str(place.site)]

@@ -12,7 +12,8 @@ options = argparse.ArgumentParser()
 options.add_argument("--module", choices=["http.server", "fastserve"], required=True)
 options.add_argument("--server-module", choices=["http.server", "fastserve"], help="default: the same")
 options.add_argument("--server", choices=["HTTPServer", "ThreadingHTTPServer"], required=True)
-options.add_argument("--handler", choices=["hello", "files", "events", "waiting"], required=True)
+options.add_argument("--handler", choices=["hello", "files", "events", "waiting", "attacked"],
+                     required=True)
 options.add_argument("--port", type=int, required=True)
 options.add_argument("--directory", required=True)
 args = options.parse_args()
@@ -54,6 +55,28 @@ class Events(api.BaseHTTPRequestHandler):
         pass
 
 
+class Attacked(Hello):
+    """The same, an answer that takes long to leave, and bodies that are read."""
+
+    large = b"x" * (16 << 20)
+
+    def do_GET(self):
+        if self.path == "/large":
+            self.answer(self.large)
+        else:
+            super().do_GET()
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(b"")
+
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
 class Files(api.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -81,6 +104,7 @@ class Waiting(Files):
 handlers = {
     "hello": Hello,
     "events": Events,
+    "attacked": Attacked,
     "files": functools.partial(Files, directory=args.directory),
     "waiting": functools.partial(Waiting, directory=args.directory),
 }

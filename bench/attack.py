@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -29,18 +30,18 @@ from servers import ROOT, TREE, WORKLOADS, Contestant, Server, Workload, handler
 
 TOOL = ROOT / "tests" / "live" / "attackers.py"
 LARGE = 16 << 20  # bytes, more than a kernel takes at once
-BODY = 60000  # of a slow body: the loop waits for it before a handler runs
 OWN = 20  # sockets of a server that nobody is connected to, at most
 PATIENCE = 20  # seconds for the attackers to connect, and for their connections to end
 
+# With the length of slow bodies: one the loop waits for before a handler runs, one that holds a thread.
 ATTACKED = {
     "HTTPServer, a file": (
         Contestant("files", ("file1k",), handlers("fastserve", "HTTPServer"), lambda: None, str, TREE),
-        WORKLOADS["file1k"]),
+        WORKLOADS["file1k"], 60000),
     "ThreadingHTTPServer, a handler": (
         Contestant("threads", ("attacked",), handlers("fastserve", "ThreadingHTTPServer"), lambda: None, str,
                    TREE),
-        Workload("attacked", "/", b"Hello, World!")),
+        Workload("attacked", "/", b"Hello, World!"), 100000),
 }
 
 
@@ -49,24 +50,24 @@ Rates = tuple[float, float]
 
 @dataclass(frozen=True)
 class Attack:
-    """Who attacks: a command line for a port and a number of connections."""
+    """Who attacks: a command line for a port, a number of connections, and the length of bodies."""
 
     name: str
-    argv: Callable[[int, int], list[str]]
+    argv: Callable[[int, int, int], list[str]]
 
 
 def ours(kind: str) -> Attack:
-    def argv(port: int, connections: int) -> list[str]:
+    def argv(port: int, connections: int, length: int) -> list[str]:
         return [sys.executable, str(TOOL), "--kind", kind, "--port", str(port), "--path", "/large",
-                "--connections", str(connections), "--length", str(BODY), "--seconds", "600", "--reconnect"]
+                "--connections", str(connections), "--length", str(length), "--seconds", "600", "--reconnect"]
     return Attack(kind, argv)
 
 
 def debians(*words: str) -> Attack:
-    def argv(port: int, connections: int) -> list[str]:
+    def argv(port: int, connections: int, length: int) -> list[str]:
         count = str(connections)
         return ["slowhttptest", *words, "-c", count, "-r", count, "-i", "1", "-l", "600", "-p", "60",
-                "-s", str(BODY), "-u", f"http://127.0.0.1:{port}/large"]
+                "-s", str(length), "-u", f"http://127.0.0.1:{port}/large"]
     return Attack(" ".join(["slowhttptest", words[0]]), argv)
 
 
@@ -99,7 +100,7 @@ class Bench:
     def run(self) -> None:
         rows: list[tuple[str, ...]] = [HEADINGS]
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            for name, (contestant, workload) in ATTACKED.items():
+            for name, (contestant, workload, length) in ATTACKED.items():
                 site = Path(folder, contestant.name, "site")
                 site.mkdir(parents=True)
                 Path(site, "file1k.txt").write_bytes(WORKLOADS["file1k"].body)
@@ -107,27 +108,31 @@ class Bench:
                 with running(contestant, workload, site, self.server_core) as server:
                     size = load.answer_size(server.place.port, workload.path, workload.body)
                     self.wrk(server, size)
-                    rows += [(name, *self.measure(server, attack, size)) for attack in self.attacks()]
+                    rows += [(name, *self.measure(server, attack, size, length)) for attack in self.attacks()]
         print(aligned(rows))
 
     def attacks(self) -> list[Attack]:
         found = [attack for attack in ATTACKS if self.args.only in attack.name]
-        present = [attack for attack in found if shutil.which(attack.argv(0, 0)[0])]
+        present = [attack for attack in found if shutil.which(attack.argv(0, 0, 0)[0])]
         for attack in found:
             if attack not in present:
                 print(f"{attack.name} is left out: not installed", file=sys.stderr)
         return present
 
-    def measure(self, server: Server, attack: Attack, size: int) -> list[str]:
+    def measure(self, server: Server, attack: Attack, size: int, length: int) -> list[str]:
         alone: list[Rates] = []
         attacked: list[Rates] = []
         held = []
         for turn in range(self.args.rounds):
             print(f"{server.contestant.name}, {attack.name}: round {turn + 1}", file=sys.stderr)
-            alone.append(self.wrk(server, size))
-            with self.attacked(server, attack) as before:
-                attacked.append(self.wrk(server, size))
-                held.append(f"{before}-{sockets(server)}")
+            before = self.wrk(server, size)
+            with self.attacked(server, attack, length) as begun:
+                beside = self.wrk(server, size)
+                held.append(f"{begun}-{sockets(server)}")
+            print(f"  {before[0]:,.0f} requests/s, {beside[0]:,.0f} attacked; "
+                  f"of CPU {before[1]:,.0f}, {beside[1]:,.0f}", file=sys.stderr)
+            alone.append(before)
+            attacked.append(beside)
         ratios = [[two / one for one, two in zip(*pair)] for pair in zip(alone, attacked)]
         return [attack.name, *(f"{statistics.median(wall for wall, _ in rates):,.0f}" for rates in
                                (alone, attacked)), *(spread(list(each), 3) for each in zip(*ratios)),
@@ -146,9 +151,9 @@ class Bench:
         return seen.requests / seen.seconds, seen.requests / used
 
     @contextmanager
-    def attacked(self, server: Server, attack: Attack) -> Iterator[int]:
+    def attacked(self, server: Server, attack: Attack, length: int) -> Iterator[int]:
         """For the block, with the attackers there; gives how many sockets the server has then."""
-        argv = attack.argv(server.place.port, self.args.attackers)
+        argv = attack.argv(server.place.port, self.args.attackers, length)
         process = processes.start(argv, {}, server.place.folder / "attackers", self.load_core)
         try:
             wait_for(lambda: sockets(server) >= self.args.attackers, "there are no attackers")
@@ -185,6 +190,7 @@ def wait_for(condition: Callable[[], bool], otherwise: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = options(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # unwinding is what stops everything
     if reason := load.missing():
         print(reason, file=sys.stderr)
         return 1

@@ -85,7 +85,7 @@ class HTTPServer(socketserver.TCPServer):
     allow_reuse_port = False
     request_queue_size = limits.BACKLOG
     # How long clients may take: a limits.Timeouts, read when serving begins. What is none is not for us.
-    timeouts: Any = limits.Timeouts()
+    timeouts: limits.Timeouts = limits.Timeouts()
 
     server_port: int
     __server_name: str | None = None

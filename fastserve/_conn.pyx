@@ -113,8 +113,8 @@ cdef object TLSWantsWrite = ssl.SSLWantWriteError if ssl is not None else ()
 cdef class Connection:
     """A connected socket in the hands of a loop. ``now`` is time.monotonic() everywhere.
 
-    ``patience`` is the timeout that handlers will set, in seconds, 0 for none; ``ending`` is the loop's, for all
-    its connections; without ``deadlines`` a connection has those of limits.py.
+    ``patience`` is the timeout that handlers will set, in seconds, 0 for none. ``ending`` is the loop's, for
+    all its connections; so are ``deadlines``, else those of limits.py.
     """
 
     cdef readonly object sock

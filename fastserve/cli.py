@@ -177,7 +177,8 @@ def _add_timeouts(group: argparse._ArgumentGroup) -> None:
                            help=f"wait so long {what} (default: {default:g})")
     group.add_argument("--min-rate", metavar="BYTES", type=_rate, default=usual.min_rate, help=(
         "cut off who sends a body or takes an answer at fewer bytes a second, on average and after "
-        f"{limits.RATE_GRACE:g} seconds or the progress timeout if that is less; 0: nobody (default: %(default)g)"))
+        f"{limits.RATE_GRACE:g} seconds or the progress timeout if that is less; 0: nobody "
+        "(default: %(default)g)"))
 
 
 def _timeouts(options: argparse.Namespace) -> limits.Timeouts:

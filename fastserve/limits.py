@@ -97,6 +97,20 @@ CGI_TIMEOUT: Final = 60.0
 # From SIGTERM to SIGKILL (Apache's mod_cgi: 3 s).
 CGI_GRACE: Final = 3.0
 
+# -- Worker processes (enforced by serving.processes) -------------------------------------------
+
+# How many may be asked for (nginx: 1024).
+MAX_WORKERS: Final = 1024
+# A worker that ends sooner after its start has failed. The first is replaced at once, the next after
+# RESTART_DELAY, each further one after twice as long; a client may have to wait for it.
+EARLY_END: Final = 2.0
+RESTART_DELAY: Final = 0.1
+MAX_RESTART_DELAY: Final = 5.0
+# Workers in a row that may fail everywhere before we give up (systemd's StartLimitBurst: 5).
+START_ATTEMPTS: Final = 5
+# From a worker's own deadline, or from a second signal, to SIGKILL.
+END_GRACE: Final = 1.0
+
 # -- Deadlines (enforced by _conn, and by _reader and _writer where a thread waits) ------------------------
 #
 # Those of Timeouts, below, are a server's defaults.
@@ -135,8 +149,8 @@ DRAIN_GRACE: Final = 8.0
 # its way: nginx, Go and Apache close such a connection at once and lose it, for which nginx now has
 # keepalive_min_timeout; Go gives a connection that never sent an octet 5 s.
 LAST_REQUEST_TIMEOUT: Final = 1.0
-# Between a signal and its echo from a wrapper (enforced by stopping). A wrapper passes it on within
-# milliseconds, or tens of them on a loaded machine; a person hardly presses again so soon.
+# Between a signal and its echo from a wrapper (enforced by stopping, and by serving.processes). A wrapper
+# passes it on within milliseconds, or tens of them on a loaded machine; no person presses so soon again.
 SIGNAL_ECHO: Final = 0.25
 
 class Timeouts(NamedTuple):

@@ -9,9 +9,11 @@ import os
 import re
 import socket
 import socketserver
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 PATIENCE = 5.0
@@ -232,6 +234,34 @@ def wait_until(condition: Callable[[], Any], patience: float = PATIENCE) -> bool
             return False
         time.sleep(0.005)
     return True
+
+
+# -- Processes ---------------------------------------------------------------------------------
+
+
+def children(pid: int) -> set[int]:
+    """The processes that a process has started and has not waited for."""
+    found = set()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            if int(status.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.add(int(status.parent.name))
+    if not Path("/proc/self/stat").exists():
+        told = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+        pairs = [line.split() for line in told.stdout.splitlines()]
+        found = {int(child) for child, parent in pairs if int(parent) == pid}
+    return found
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended; nobody may have waited for it yet."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import functools
 import io
 import math
@@ -17,8 +18,10 @@ import select
 import signal
 import socket
 import socketserver
+import stat
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from fastserve import limits
@@ -33,17 +36,20 @@ from fastserve.server import (
     _banner,
     _get_best_family,
 )
+from fastserve.serving import processes
 from fastserve.stopping import Stopping
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from _typeshed import StrPath
 
 PROTOCOLS: Final = ("HTTP/1.1", "HTTP/1.0")  # the first is the default
 # What a pipe that is ready takes without waiting (POSIX: at least 512 bytes).
 PIPE_BUF: Final = getattr(select, "PIPE_BUF", 512)
+# For a reader who does not empty a full pipe, in seconds, and only once.
+READER_PATIENCE: Final = 0.1
 TOKEN_MARKS: Final = "!#$%&'*+-.^_`|~"  # RFC 9110 5.6.2, beside letters and digits
 
 LISTEN_ADVICE: Final = {
@@ -64,6 +70,14 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= 65535:
         return int(text)
     raise Refusal(f"port {text!r} is not a number from 0 to 65535")
+
+
+def _workers(text: str) -> int:
+    if text == "auto":
+        return processes.usable_cpus()
+    if text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= limits.MAX_WORKERS:
+        return int(text)
+    raise Refusal(f"number of workers {text!r} is neither auto nor from 1 to {limits.MAX_WORKERS}")
 
 
 def _grace(text: str) -> float:
@@ -158,6 +172,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-password-file", metavar="PATH", help="file that holds the password of the private key")
     add("-H", "--header", nargs=2, action="append", metavar=("NAME", "VALUE"),
         help="send this header with every file and listing (may be repeated)")
+    add("--workers", metavar="N", type=_workers,
+        help="serve with N processes, auto for one on each CPU (default: this one alone)")
     add("--grace", metavar="SECONDS", type=_grace, default=limits.DRAIN_GRACE,
         help="when stopped, answer what has been asked for, this long (default: %(default)g)")
     add("--version", action="version", version=_version())
@@ -243,7 +259,8 @@ class _KeyPassword:
             import getpass
 
             with contextlib.suppress(EOFError):
-                return getpass.getpass("Password of the private key: ")
+                self.given = getpass.getpass("Password of the private key: ")
+                return self.given
         raise Refusal("the private key is encrypted; give its password with --tls-password-file")
 
 
@@ -339,10 +356,10 @@ def _pem_trouble(path: StrPath, mark: str, kind: str) -> str | None:
 # -- Running -----------------------------------------------------------------------------------
 
 
-def _takes_more(file: Any) -> bool:
-    """Whether PIPE_BUF bytes can be written without waiting; True also of what has no descriptor."""
+def _takes_more(file: Any, within: float = 0) -> bool:
+    """Whether it takes PIPE_BUF bytes within so many seconds; True also of what has no descriptor."""
     try:
-        return bool(select.select((), (file,), (), 0)[1])
+        return bool(select.select((), (file,), (), within)[1])
     except (OSError, TypeError, ValueError):
         return True
 
@@ -377,6 +394,8 @@ class _Log(io.FileIO):
     """
 
     leaving = False
+    patience = READER_PATIENCE
+    turns: Any = None  # a file to lock, so that of several processes one writes at a time
     waiting = False  # a write of the main thread, which is the one that signals interrupt
 
     @classmethod
@@ -386,17 +405,43 @@ class _Log(io.FileIO):
             raise _Unheard
 
     def write(self, data: Any) -> int:
-        if self.leaving:
-            if not _takes_more(self):
-                return len(data)
-            data = data[:PIPE_BUF]
-        try:
-            _Log.waiting = threading.current_thread() is threading.main_thread()
-            written = super().write(data)
-        except (OSError, _Unheard):
-            written = None
+        _Log.waiting = threading.current_thread() is threading.main_thread()
+        with contextlib.suppress(OSError, _Unheard), self._turn():
+            rest = data
+            while rest and self._has_room():  # a pipe may take part of what is longer than PIPE_BUF
+                piece = rest[:PIPE_BUF] if self.leaving else rest
+                rest = rest[super().write(piece) or len(rest) :]
         _Log.waiting = False
-        return len(data) if written is None else written
+        return len(data)
+
+    def _has_room(self) -> bool:
+        """Whether to write: while leaving only if somebody reads."""
+        if self.leaving and not _takes_more(self, self.patience):
+            _Log.patience = 0.0
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Keep other processes from writing: what is longer than PIPE_BUF enters a pipe in pieces."""
+        mine = self.turns is not None and self._take_turn()
+        try:
+            yield
+        finally:
+            if mine:
+                fcntl.lockf(self.turns, fcntl.LOCK_UN)
+
+    def _take_turn(self) -> bool:
+        """Wait for our turn; while leaving not for long, as whoever has it may wait for ever."""
+        if not self.leaving:
+            fcntl.lockf(self.turns, fcntl.LOCK_EX)
+            return True
+        for _ in range(10):
+            with contextlib.suppress(OSError):
+                fcntl.lockf(self.turns, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            time.sleep(0.01)
+        return False
 
 
 def _open_log() -> None:
@@ -416,6 +461,50 @@ def _leave(signum: int) -> None:
     _Log.give_up()
 
 
+def _share_log() -> None:
+    """Let the processes that are forked from this one write in turns, where the system sees to less."""
+    if sys.stderr is None or not isinstance(getattr(sys.stderr.buffer, "raw", None), _Log):
+        return
+    if not stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):  # a file takes lines of any length whole
+        import tempfile
+
+        with contextlib.suppress(OSError):
+            _Log.turns = tempfile.TemporaryFile()  # noqa: SIM115  (open as long as the process)
+
+
+def _begin_work(httpd: HTTPServer, grace: float) -> None:
+    """In a worker: wait for readers, and when SIGTERM comes, end as a process does that serves alone."""
+    _Log.leaving, _Log.patience = False, READER_PATIENCE
+    stopping = Stopping(_leave)
+    stopping.server, stopping.grace = httpd, grace
+    signal.signal(signal.SIGTERM, stopping)
+
+
+def _reload_certificate(httpd: Any, options: argparse.Namespace) -> None:
+    """Raise Refusal where the files are not right, and change nothing then."""
+    try:
+        httpd._create_context()
+        httpd.socket.context.load_cert_chain(httpd.certfile, httpd.keyfile, httpd.password)
+    except (OSError, ValueError) as exc:
+        raise Refusal(_tls_trouble(exc, options, httpd.password) or _reason(exc)) from exc
+
+
+def _serve(httpd: HTTPServer, options: argparse.Namespace, stopping: Stopping) -> None:
+    secure = options.tls_cert is not None
+    say_where = functools.partial(_say, _banner(httpd, "https" if secure else "http"))
+    if options.workers is None:
+        say_where()
+        stopping.server = httpd
+        httpd.serve_forever()
+        return
+    _share_log()
+    _Log.leaving = True  # who waits for a reader of its words does not see to its workers
+    begin = functools.partial(_begin_work, httpd, options.grace)
+    reload = functools.partial(_reload_certificate, httpd, options) if secure else None
+    processes.supervise(
+        httpd, options.workers, grace=options.grace, prepare=begin, ready=say_where, reload=reload)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Serve as the command line says until a signal; return the exit status.
 
@@ -428,12 +517,13 @@ def main(argv: list[str] | None = None) -> int:
         options = _options(argv)
         stopping.grace = options.grace
         with _server(options) as httpd:
-            _say(_banner(httpd, "http" if options.tls_cert is None else "https"))
-            stopping.server = httpd
-            httpd.serve_forever()
+            _serve(httpd, options, stopping)
     except Refusal as refusal:
         _complain(str(refusal))
         return 2
+    except processes.GaveUp as reason:
+        _complain(str(reason))
+        return 1
     except KeyboardInterrupt:
         _Log.leaving = True
         _say(GOODBYE)

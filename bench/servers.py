@@ -209,13 +209,15 @@ def _lighttpd(place: Place) -> list[str]:
 TREE = {"PYTHONPATH": str(ROOT)}  # measure this tree, installed or not
 
 
-def handlers(module: str, server: str, server_module: str = "") -> Callable[[Place], list[str]]:
+def handlers(
+    module: str, server: str, server_module: str = "", workers: int = 0
+) -> Callable[[Place], list[str]]:
     def argv(place: Place) -> list[str]:
         own = "hello", "events", "waiting", "attacked"
         handler = place.workload.name if place.workload.name in own else "files"
         return [sys.executable, str(HERE / "apps" / "handlers.py"), "--module", module, "--server", server,
                 "--server-module", server_module or module, "--handler", handler, "--port", str(place.port),
-                "--directory", str(place.site)]
+                "--directory", str(place.site), *(["--workers", str(workers)] if workers else [])]
     return argv
 
 
@@ -247,6 +249,9 @@ CONTESTANTS = {
                    _needs_import("from fastserve import HTTPServer"), _fastserve_version, TREE),
         Contestant("fastserve-threads", ("hello",), handlers("fastserve", "ThreadingHTTPServer"),
                    _needs_import("from fastserve import ThreadingHTTPServer"), _fastserve_version, TREE),
+        # On the one core of all: what a second process costs. workers.py makes more of it.
+        Contestant("fastserve-workers", ("file1k", "hello"), handlers("fastserve", "HTTPServer", workers=2),
+                   _needs_import("from fastserve.serving import processes"), _fastserve_version, TREE),
         # The handler class alone: everything else is the standard library's.
         Contestant("fastserve-handler", ("file1k", "hello"),
                    handlers("fastserve", "ThreadingHTTPServer", "http.server"),

@@ -16,6 +16,7 @@ options.add_argument("--handler", choices=["hello", "files", "events", "waiting"
                      required=True)
 options.add_argument("--port", type=int, required=True)
 options.add_argument("--directory", required=True)
+options.add_argument("--workers", type=int, help="fastserve's worker processes; default: none but this one")
 args = options.parse_args()
 
 api = importlib.import_module(args.module)
@@ -110,4 +111,7 @@ handlers = {
 }
 servers = importlib.import_module(args.server_module or args.module)
 with getattr(servers, args.server)(("127.0.0.1", args.port), handlers[args.handler]) as server:
-    server.serve_forever()
+    if args.workers is None:
+        server.serve_forever()
+    else:
+        importlib.import_module("fastserve.serving.processes").supervise(server, args.workers)

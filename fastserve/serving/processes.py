@@ -274,17 +274,18 @@ class Supervisor:
 
     def _end(self, number: int) -> None:
         """Ask every worker to end. Who is asked again ends at once, or is made to."""
-        if self._ended_by and _is_echo(self._ended_at):
+        again = bool(self._ended_by)
+        if again and _is_echo(self._ended_at):
             return
-        within = limits.END_GRACE + (0 if self._ended_by else self._grace)
-        if not self._ended_by:
+        if not again:
             self._ended_by, self._ended_at = number, time.monotonic()
         self._renewing.clear()
         for slot in self._slots:
             slot.due = math.inf
             slot.listener.close()  # whoever comes is refused once no worker accepts any more
         for worker in self._workers.values():
-            worker.ask_to_end(within)
+            if again or not worker.is_asked:  # as one is that has been replaced
+                worker.ask_to_end(limits.END_GRACE + (0 if again else self._grace))
 
     # -- A worker begins -------------------------------------------------------------------------
 

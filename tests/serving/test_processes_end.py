@@ -219,6 +219,24 @@ def test_a_request_outlives_the_hup_that_ends_its_worker(tmp_path: Path) -> None
         assert {int(reply.body)} == old
 
 
+def test_a_request_outlives_a_hup_and_the_end(tmp_path: Path) -> None:
+    """To its worker that is one signal, and not a second one."""
+    with supervised(tmp_path, 1) as server, contextlib.ExitStack() as stack:
+        gate = tmp_path / "gate"
+        client = blocked(server, gate, stack)
+        old = server.workers()
+        server.send(signal.SIGHUP)
+        assert server.ask() not in old
+        no_echo()
+        server.send(signal.SIGTERM)
+        assert wait_until(lambda: server.workers() == old, WAIT)
+        gate.touch()
+        reply = client.reply()
+        assert reply is not None
+        assert {int(reply.body)} == old
+        assert server.wait() == 0
+
+
 def test_a_new_worker_takes_over_only_when_it_is_ready(tmp_path: Path) -> None:
     with supervised(tmp_path, 2, lines=OPEN_GATE, cwd=tmp_path) as server:
         old = server.pids(2)

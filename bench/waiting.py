@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -170,10 +170,11 @@ def idle(server: Server, args: argparse.Namespace) -> str:
         for _ in range(2):
             clients.ask("/sleep/100", HELLO)
     time.sleep(2)
-    before = used(server)
+    ticks, switches = used_ticks(server), voluntary_switches(server)
     time.sleep(args.idle)
-    ticks, switches = (now - then for now, then in zip(used(server), before))
-    return f"{ticks * TICK * 100 / args.idle:.1f} % / {switches} / {len(threads(server))}"
+    used = (used_ticks(server) - ticks) * TICK * 100 / args.idle
+    now = voluntary_switches(server)
+    return f"{used:.1f} % / {sum(now[name] - switches.get(name, 0) for name in now)} / {len(now)}"
 
 
 FIGURES: dict[str, tuple[str, Figure]] = {
@@ -218,15 +219,19 @@ def wait_for_threads(server: Server, count: int) -> None:
         time.sleep(0.01)
 
 
-def used(server: Server) -> tuple[int, int]:
-    """Ticks of the processor, and voluntary switches of all threads, so far."""
+def used_ticks(server: Server) -> int:
+    """What the processor has spent on it so far."""
     fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(") ")[2].split()
-    switches = 0
+    return int(fields[11]) + int(fields[12])
+
+
+def voluntary_switches(server: Server) -> dict[str, int]:
+    """How often each thread has gone to sleep so far."""
+    mark, found = "\nvoluntary_ctxt_switches:", {}
     for thread in threads(server):
-        for line in (thread / "status").read_text().splitlines():
-            if line.startswith("voluntary_ctxt_switches:"):
-                switches += int(line.split()[1])
-    return int(fields[11]) + int(fields[12]), switches
+        with suppress(OSError):  # it has ended meanwhile
+            found[thread.name] = int((thread / "status").read_text().split(mark)[1].split()[0])
+    return found
 
 
 # -- The comparison ----------------------------------------------------------------------------

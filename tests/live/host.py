@@ -251,8 +251,9 @@ class WrongOctet:
     count = 0
 
     def answer(self: Any, body: bytes, *fields: tuple[str, Any]) -> None:
-        WrongOctet.count += len(body) > 200
-        if len(body) > 200 and WrongOctet.count % 50 == 49:
+        is_large = len(body) > 200 and self.path != "/runs"
+        WrongOctet.count += is_large
+        if is_large and WrongOctet.count % 50 == 49:
             body = body[:-9] + bytes([body[-9] ^ 1]) + body[-8:]
         super().answer(body, *fields)  # type: ignore[misc]
 

@@ -141,7 +141,7 @@ class Soak:
                 pass
         ask_for_nothing(self.site)
         seen = [self.server.descriptors()]
-        wait_until(lambda: seen.append(self.server.descriptors()) or len(set(seen[-10:])) == 1 < len(seen))
+        wait_until(lambda: seen.append(self.server.descriptors()) or seen[-10:] == seen[-1:] * 10)
         self.descriptors = seen[-1]
 
     def round(self, number: int, until: float) -> None:

@@ -304,6 +304,8 @@ def served(args: argparse.Namespace) -> Iterator[Hosted]:
     more = ["--switch-interval", str(args.switch_interval)] if args.switch_interval else []
     if args.lie:
         more += ["--lie", args.lie]
+    if args.max_threads:
+        more += ["--max-threads", str(args.max_threads)]
     if args.server.startswith("tls"):
         more += ["--certificate", str(certificate())]
     with tempfile.TemporaryDirectory(prefix="handover-") as home, many_descriptors():
@@ -334,6 +336,7 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--server", choices=["threads", "loop", "tls", "http.server"], default="threads")
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--switch-interval", type=float, help="for the server's sys.setswitchinterval()")
+    parser.add_argument("--max-threads", type=int, help="of the server")
     parser.add_argument("--lie", choices=["octet", "twice"], help="what the server is to do wrong at times")
     parser.add_argument("--seed", default=str(time.time_ns() % 1_000_000))
     return parser.parse_args(argv)

@@ -280,6 +280,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--handler", choices=["mixed", "counted"], default="mixed")
     parser.add_argument("--certificate", help="a PEM file with the key in it")
     parser.add_argument("--switch-interval", type=float)
+    parser.add_argument("--max-threads", type=int)
     parser.add_argument("--lie", choices=LIES)
     return parser.parse_args()
 
@@ -288,7 +289,8 @@ def make_server(args: argparse.Namespace) -> Any:
     module, name = SERVERS[args.server]
     library: Any = importlib.import_module(module)
     base, raw = getattr(library, name), module == "http.server"
-    attributes: dict[str, Any] = {"request_queue_size": 1024}  # http.server's own 5 loses connections
+    # http.server's own backlog of 5 loses connections.
+    attributes: dict[str, Any] = {"request_queue_size": 1024, "max_threads": args.max_threads}
     lies = (LIES[args.lie],) if args.lie else ()
     if args.handler == "mixed":
         kind = type("Handler", (*lies, Mixed, library.SimpleHTTPRequestHandler), {"raw": raw})

@@ -15,6 +15,13 @@ def test_a_short_stress(server: str, interval: list[str]) -> None:
     assert done.faults == []
 
 
+def test_a_short_stress_of_few_threads() -> None:
+    """Most requests wait for one; the leader and its reserve come on top, and who serves and watches."""
+    done = run("--seconds", "2", "--connections", "100", "--max-threads", "4")
+    assert done.faults == []
+    assert done.threads <= 4 + 2 + 1
+
+
 @pytest.mark.parametrize(("lie", "said"), [("octet", "another answer"), ("twice", "run were")])
 def test_what_is_wrong_is_seen(lie: str, said: str) -> None:
     faults = run("--seconds", "1", "--connections", "20", "--server", "http.server", "--lie", lie).faults

@@ -190,7 +190,7 @@ class Visit:
         edge = self.chance.choice([1, 16384, EDGE, EDGE, 2 * EDGE, 1 << 20])
         size = self.chance.choice([edge - 1, edge, edge + 1, int((4 << 20) ** self.chance.random())])
         body = octets.body(self.chance.randrange(octets.PERIOD), size)
-        answer = octets.digest(body)
+        answer = octets.digest([body])
         if not body or self.chance.random() < 0.5:
             pieces = octets.cut(body, self.chance.randint(1, 30))
             head = request("PUT", "/sum", "Transfer-Encoding: chunked")

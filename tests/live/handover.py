@@ -68,7 +68,7 @@ def ask(name: str, number: int, action: str, chance: random.Random) -> Asked:
 
 
 def ask_to_read(target: str, upload: bytes) -> Asked:
-    body = target.encode() + octets.digest(upload)
+    body = target.encode() + octets.digest([upload])
     return Asked(target, request("POST", target, body=upload), body, len(body))
 
 

@@ -57,11 +57,11 @@ class Answering:
             self.wfile.write(piece)
             time.sleep(ms / 1000)
 
-    def read_body(self: Any) -> bytes:
-        """All of it, however it comes: by its length, in chunks that are decoded, in chunks as they are."""
+    def body(self: Any) -> Iterator[bytes]:
+        """Its pieces, however it comes: by its length, in chunks that are decoded, in chunks as they are."""
         if self.headers["Transfer-Encoding"] is None:
-            return b"".join(self.read_pieces(int(self.headers["Content-Length"])))
-        return b"".join(self.read_chunks() if self.raw else iter(lambda: self.rfile.read(PIECE), b""))
+            return self.read_pieces(int(self.headers["Content-Length"]))
+        return self.read_chunks() if self.raw else iter(lambda: self.rfile.read(PIECE), b"")
 
     def read_pieces(self: Any, length: int) -> Iterator[bytes]:
         while length and (piece := self.rfile.read(min(PIECE, length))):
@@ -115,16 +115,16 @@ class Mixed(Answering):
 
     def do_POST(self: Any) -> None:
         """Give it back."""
-        self.answer(self.read_body())
+        self.answer(b"".join(self.body()))
 
     def do_PUT(self: Any) -> None:
-        """Say what it was."""
+        """Say what it was, and keep none of it: memory is what the server needs, not its handlers."""
         try:
-            body = self.read_body()
+            said = octets.digest(self.body())
         except ValueError:  # a body in chunks that breaks off
             self.close_connection = True
         else:
-            self.answer(octets.digest(body))
+            self.answer(said)
 
 
 # -- For hand-overs ----------------------------------------------------------------------------
@@ -215,7 +215,7 @@ class Counted(Answering):
         data = self.rfile.read(length // 2)
         time.sleep(seconds)
         data += self.rfile.read(length - len(data))
-        self.answer(self.path.encode() + octets.digest(data))
+        self.answer(self.path.encode() + octets.digest([data]))
 
     def act_close(self: Any, seconds: float, body: bytes) -> None:
         time.sleep(seconds)
@@ -246,14 +246,14 @@ class Telling:
 
 
 class WrongOctet:
-    """One of the last of every fiftieth large answer."""
+    """One of the last of every fifth large answer."""
 
     count = 0
 
     def answer(self: Any, body: bytes, *fields: tuple[str, Any]) -> None:
         is_large = len(body) > 200 and self.path != "/runs"
         WrongOctet.count += is_large
-        if is_large and WrongOctet.count % 50 == 49:
+        if is_large and WrongOctet.count % 5 == 4:
             body = body[:-9] + bytes([body[-9] ^ 1]) + body[-8:]
         super().answer(body, *fields)  # type: ignore[misc]
 

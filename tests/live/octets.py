@@ -5,6 +5,7 @@ Knows nothing else. The handlers of host.py, the clients of habits.py and handov
 
 import hashlib
 import random
+from collections.abc import Iterable
 
 PERIOD = 1_000_003  # a prime: what is off by a page or a buffer is other octets
 PATTERN = random.Random(4).randbytes(PERIOD)
@@ -34,5 +35,8 @@ def event(number: int, seed: int) -> bytes:
     return b"id: %d\ndata: %s\n\n" % (number, body(seed + number, 40).hex().encode())
 
 
-def digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).hexdigest().encode()
+def digest(pieces: Iterable[bytes]) -> bytes:
+    found = hashlib.blake2b(digest_size=16)
+    for piece in pieces:
+        found.update(piece)
+    return found.hexdigest().encode()

@@ -405,13 +405,15 @@ class _Log(io.FileIO):
             raise _Unheard
 
     def write(self, data: Any) -> int:
-        _Log.waiting = threading.current_thread() is threading.main_thread()
-        with contextlib.suppress(OSError, _Unheard), self._turn():
-            rest = data
-            while rest and self._has_room():  # a pipe may take part of what is longer than PIPE_BUF
-                piece = rest[:PIPE_BUF] if self.leaving else rest
-                rest = rest[super().write(piece) or len(rest) :]
-        _Log.waiting = False
+        try:
+            _Log.waiting = threading.current_thread() is threading.main_thread()
+            with contextlib.suppress(OSError, _Unheard), self._turn():
+                rest = data
+                while rest and self._has_room():  # a pipe may take part of what is longer than PIPE_BUF
+                    piece = rest[:PIPE_BUF] if self.leaving else rest
+                    rest = rest[super().write(piece) or len(rest) :]
+        finally:
+            _Log.waiting = False
         return len(data)
 
     def _has_room(self) -> bool:

@@ -179,7 +179,8 @@ class HTTPServer(socketserver.TCPServer):
 
         It accepts what waits to be accepted and no more, gives idle clients a moment for their last request,
         and ends every connection behind an answer that says so. After ``grace`` seconds it returns in any
-        case, but not out of a handler that runs in its own thread.
+        case, but not out of a handler that runs in its own thread. Connections that a process_request() of
+        the server class has taken are left to that.
 
         Returns at once; any thread or a signal handler may call it. Where serve_forever() is not running, the
         next call of it does this. Clients that connect meanwhile wait until the socket is served again, or

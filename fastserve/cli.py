@@ -520,6 +520,7 @@ def main(argv: list[str] | None = None) -> int:
         stopping.grace = options.grace
         with _server(options) as httpd:
             _serve(httpd, options, stopping)
+            stopping.ignore()
     except Refusal as refusal:
         _complain(str(refusal))
         return 2

@@ -45,6 +45,11 @@ class Stopping:
             if signal.getsignal(each) != signal.SIG_IGN:
                 signal.signal(each, self)
 
+    def ignore(self) -> None:
+        """Serving is over. Python gives its handlers up as it ends, and a late signal would be the status."""
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+
     def __call__(self, signum: int, frame: object) -> None:
         if self.server is None:
             self._end(signum)
@@ -56,8 +61,7 @@ class Stopping:
             self._end(signum)
 
     def _end(self, signum: int) -> NoReturn:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
+        self.ignore()
         if signum == signal.SIGINT != self._first:
             raise KeyboardInterrupt
         raise SystemExit(0)

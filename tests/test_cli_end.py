@@ -84,6 +84,20 @@ def test_a_request_under_way_is_answered(folder: Path, numbers: list[int]) -> No
         assert err.count(b"\n") == err.count(b'"GET /data.bin HTTP/1.1" 200 -\n'), err
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_without_end(number: int) -> None:
+    """Also while the interpreter ends, which gives up its handlers."""
+    with serving("0") as server:
+        def ended() -> bool:
+            server.process.send_signal(number)
+            return server.process.poll() is not None
+
+        deadline = time.monotonic() + WAIT
+        while not ended():
+            assert time.monotonic() < deadline
+        assert server.process.returncode == 0
+
+
 def refuses(server: Server) -> bool:
     try:
         socket.create_connection(("127.0.0.1", server.port), WAIT).close()

@@ -34,7 +34,7 @@ from typing import Any, Final, NoReturn
 from fastserve import limits
 from fastserve.serving import listeners
 
-HEARD: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+HEARD: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 CPU_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")  # a container's: microseconds of CPU, and in how many
 
@@ -260,13 +260,19 @@ class Supervisor:
     # -- Signals ---------------------------------------------------------------------------------
 
     def _hear(self) -> None:
-        for number in self._woken.recv(4096):
-            if number == signal.SIGCHLD:
-                self._reap()
-            elif number == signal.SIGHUP and not self._hung_up():
-                self._renew()
-            elif number in self._heard:
-                self._end(number)
+        numbers = set(self._woken.recv(4096))
+        for number in self._heard:
+            if number in numbers:
+                self._obey(number)
+        # Last: what was sent to all of us may have ended a worker before we came to look.
+        if signal.SIGCHLD in numbers:
+            self._reap()
+
+    def _obey(self, number: int) -> None:
+        if number == signal.SIGHUP and not self._hung_up():
+            self._renew()
+        else:
+            self._end(number)
 
     def _hung_up(self) -> bool:
         """Whether the terminal from which we were started is gone: its end, too, is told by SIGHUP."""

@@ -114,6 +114,18 @@ def test_ctrl_c_reaches_all_of_them(tmp_path: Path) -> None:
         assert server.log().count("Traceback") == 1
 
 
+def test_a_worker_that_has_ended_by_the_same_signal(tmp_path: Path) -> None:
+    """It is none that has died, however late its supervisor comes to look."""
+    with supervised(tmp_path, start_new_session=True) as server:
+        pids = server.workers()
+        server.send(signal.SIGSTOP)
+        os.killpg(server.process.pid, signal.SIGTERM)
+        assert wait_until(lambda: all(map(is_gone, pids)), WAIT)
+        server.send(signal.SIGCONT)
+        assert server.wait() == 0
+        assert server.log() == ""
+
+
 def test_a_signal_that_was_ignored_at_the_start_stays_so(tmp_path: Path) -> None:
     def ignore() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -32,8 +32,13 @@ def format_date(second: int, months: Sequence[Any] = MONTHS) -> str:
 
 
 def format_address(client_address: Any) -> str:
-    """Return the host of a client's address, '-' where there is none: a unix socket's client has none."""
-    return str(client_address[0]) if client_address else "-"
+    """Return the host of a client's address, '-' where there is none.
+
+    A unix socket's client has none: its address is empty, or the name that it has bound itself to.
+    """
+    if not client_address or isinstance(client_address, (str, bytes)):
+        return "-"
+    return str(client_address[0])
 
 
 def write(client_address: Any, message: str) -> None:

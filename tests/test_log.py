@@ -21,6 +21,7 @@ def test_a_line(log: Any) -> None:
 
 @pytest.mark.parametrize(("address", "shown"), [
     (("2001:db8::1", 5, 0, 0), "2001:db8::1"), ("", "-"), (b"", "-"), (None, "-"),
+    ("/run/client", "-"), (b"\0client", "-"), (["192.0.2.1", 5], "192.0.2.1"),
 ])
 def test_addresses(address: Any, shown: str) -> None:
     assert module.format_address(address) == shown

@@ -45,7 +45,7 @@ from fastserve.handlers.cgi import (  # noqa: F401
     nobody_uid,
 )
 from fastserve.handlers.static import SimpleHTTPRequestHandler
-from fastserve.serving import tls
+from fastserve.serving import tls, unix
 from fastserve.serving.leader import Leader, gives_threads
 from fastserve.serving.loop import Loop
 
@@ -100,13 +100,26 @@ class HTTPServer(socketserver.TCPServer):
     _BaseServer__is_shut_down: threading.Event
 
     def server_bind(self) -> None:
-        """Bind the socket and keep its port as ``server_port``."""
+        """Bind the socket and keep its port as ``server_port``, which is 0 where the address has none."""
         socketserver.TCPServer.server_bind(self)  # past a class that stands between, as http.server's does
-        if isinstance(self.server_address, tuple):
-            self.server_port = self.server_address[1]
+        self.__is_bound()
+
+    def __is_bound(self) -> None:
+        self.server_port = self.server_address[1] if isinstance(self.server_address, tuple) else 0
         if self.address_family in (socket.AF_INET, socket.AF_INET6):
             # Accepted sockets inherit it, so that no connection pays a call of its own.
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+
+    def adopt(self, listener: socket.socket) -> None:
+        """Serve on ``listener``, which listens already, in place of the socket that was made for the address.
+
+        Instead of server_bind() and server_activate(): the server is made with bind_and_activate=False.
+        ``listener`` is the server's own from then on. Raises OSError where it is closed.
+        """
+        address = listener.getsockname()
+        self.socket.close()
+        self.socket, self.server_address, self.address_family = listener, address, listener.family
+        self.__is_bound()
 
     @property
     def server_name(self) -> str:
@@ -247,6 +260,14 @@ class HTTPSServer(HTTPServer):
     def server_activate(self) -> None:
         """Listen, and take every connection through TLS from then on."""
         super().server_activate()
+        self.__secure()
+
+    def adopt(self, listener: socket.socket) -> None:
+        """As HTTPServer's, and take every connection through TLS from then on."""
+        super().adopt(listener)
+        self.__secure()
+
+    def __secure(self) -> None:
         self.socket = self._create_context().wrap_socket(self.socket, server_side=True)
         tls.defer_handshakes(self.socket)
 
@@ -272,8 +293,11 @@ def _get_best_family(*address: Any) -> tuple[int, Any]:
 
 
 def _banner(httpd: socketserver.TCPServer, scheme: str) -> str:
-    """Return http.server's first line, which programs wait for."""
-    host, port = httpd.socket.getsockname()[:2]
+    """Return http.server's first line, which programs wait for; that of a unix socket has its path."""
+    address = httpd.socket.getsockname()
+    if not isinstance(address, tuple):
+        return f"Serving {scheme.upper()} on unix:{unix.shown(address)} ..."
+    host, port = address[:2]
     url_host = f"[{host}]" if ":" in host else host
     return f"Serving {scheme.upper()} on {host} port {port} ({scheme}://{url_host}:{port}/) ..."
 

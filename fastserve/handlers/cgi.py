@@ -363,7 +363,7 @@ class CGIHTTPRequestHandler(SimpleHTTPRequestHandler):
         address = server.server_address if isinstance(server.server_address, tuple) else ("", "")
         return {
             "SERVER_NAME": str(getattr(server, "server_name", address[0])),
-            "SERVER_PORT": str(getattr(server, "server_port", address[1])),
+            "SERVER_PORT": str(getattr(server, "server_port", address[1]) or ""),
             "SERVER_PROTOCOL": self.protocol_version,
             "SERVER_SOFTWARE": self.version_string(),
         }

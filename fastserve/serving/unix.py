@@ -15,24 +15,26 @@ class UnixServer(socketserver.TCPServer):
     """Listens on the unix socket whose path (str) is its address; a mixin that stands before a server class.
 
     The socket's permissions are what the process's umask leaves. The file is removed when the server closes,
-    if it is still this server's.
+    in the process that made it, if it is still that file.
     """
 
     address_family = socket.AF_UNIX
-    __made: tuple[int, int] | None = None
+    __path = ""
+    __made: tuple[int, int, int] | None = None
 
     def server_bind(self) -> None:
         """Bind. Raises OSError where there is a file that is no socket, or a socket that is in use."""
         clear(str(self.server_address))
         super().server_bind()
-        self.__made = identity(str(self.server_address))
+        self.__path = os.path.abspath(str(self.server_address))
+        self.__made = identity(self.__path)
 
     def server_close(self) -> None:
         """Close the socket, and remove its file."""
         super().server_close()
         made, self.__made = self.__made, None
-        if made is not None and made == identity(str(self.server_address)):
-            os.unlink(str(self.server_address))
+        if made is not None and made == identity(self.__path):
+            os.unlink(self.__path)
 
 
 def clear(path: str) -> None:
@@ -40,6 +42,8 @@ def clear(path: str) -> None:
 
     Raises OSError where anything else is there, which is never removed, or where a server listens.
     """
+    if not path:  # which to the kernel is: choose one
+        raise OSError(errno.ENOENT, "the path is empty")
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
@@ -52,19 +56,19 @@ def clear(path: str) -> None:
 
 
 def is_alive(path: str) -> bool:
-    """Whether somebody has the socket at ``path`` open, a server above all; True where that cannot be told."""
+    """Whether somebody has the socket at ``path`` open; True where that cannot be told."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.setblocking(False)  # a backlog that is full is one of somebody who is there
         return sock.connect_ex(path) != errno.ECONNREFUSED
 
 
-def identity(path: str) -> tuple[int, int] | None:
-    """Return device and inode of the file at ``path``, None where there is none."""
+def identity(path: str) -> tuple[int, int, int] | None:
+    """Return this process's id, and device and inode of the file at ``path``; None where there is none."""
     try:
         status = os.lstat(path)
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    return os.getpid(), status.st_dev, status.st_ino
 
 
 def shown(address: Any) -> str:

@@ -24,15 +24,16 @@ calls the methods; handlers.base calls open_streams() and attach().
 """
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t
 
 from fastserve._ascii cimport fs_check
 from fastserve._channel cimport Channel
 from fastserve._deadlines cimport PLAIN, Deadlines
 from fastserve._head cimport RequestHead
-from fastserve._parser cimport NEED_MORE, NONE, REQUEST_TIMEOUT
+from fastserve._parser cimport COMPLETE, NEED_MORE, NONE, REQUEST_TIMEOUT, RequestParser
 from fastserve._reader cimport CLOSE, DRAIN, Ending, RequestReader
-from fastserve._sys cimport AGAIN, fs_poll, fs_recv
+from fastserve._sys cimport AGAIN, fs_peek, fs_poll, fs_recv, fs_send
 from fastserve._writer cimport OCTETS_WAIT, ResponseWriter
 
 import socket
@@ -69,7 +70,7 @@ STATE_NAMES = ("HANDSHAKING", "WAITING", "IDLE", "HEAD", "BODY", "ANSWERING", "S
 cdef int[10] EDGES
 EDGES[:] = [
     1 << WAITING,
-    1 << IDLE,
+    1 << IDLE | 1 << LINGERING,
     1 << HEAD | 1 << BODY | 1 << ANSWERING,
     1 << BODY | 1 << ANSWERING,
     1 << ANSWERING,
@@ -86,6 +87,9 @@ SETTLE = 1
 OFFER = 2
 ANSWER = 3
 END = 4
+
+cdef enum:
+    PEEKED = 4096           # of a first request that may be answered before there is a handler
 
 cdef enum Action:
     DO_WAIT = 0
@@ -133,6 +137,8 @@ cdef class Connection:
     cdef double timeout                 # of the handler, in seconds; 0 for none
     cdef double looked                  # when we last saw how far a body or an answer had got
     cdef int64_t dropped                # octets, while lingering
+    cdef Py_ssize_t peeked              # octets of a head that was looked at, before there is a handler
+    cdef bint replied                   # to such a head
     cdef unsigned long thread           # that offers it to a handler, 0 for none
     cdef Channel channel
     cdef readonly RequestReader reader  # rfile of the handler, unless that has replaced it
@@ -160,6 +166,21 @@ cdef class Connection:
     def sending(self):
         """Whether an answer is still leaving."""
         return self.state == SENDING
+
+    @property
+    def idle(self):
+        """Whether it stands between two requests."""
+        return self.state == IDLE
+
+    @property
+    def head(self):
+        """The RequestHead that OFFER or ANSWER is about, while no handler has read of it; else None.
+
+        Before there is a handler it is there only if it came in one piece and plainly: not an octet is read.
+        """
+        if self.state == ANSWERING:
+            return self.reader.awaited_head()
+        return self._peek_head() if self.state == WAITING else None
 
     # -- From the loop -------------------------------------------------------------------------
 
@@ -192,6 +213,30 @@ cdef class Connection:
         self.closing = close or self.closing or self.writer.last or not self.writer.complete()
         self.writer.left = -1
         return self._told(self._send(now), now)
+
+    def reply(self, bytes octets not None, bint close, double now):
+        """Answer the request whose ``head`` was seen with ``octets``, without the handler.
+
+        ``close`` where the octets say so. Returns an action.
+        """
+        if self.state == WAITING:
+            return self._reply_early(octets, close, now)
+        self.reader.pass_head()
+        try:
+            self.writer.write(octets)
+            self.writer.flush()
+        except ConnectionError:         # the client is gone, which the channel knows
+            pass
+        return self.answered(close, now)
+
+    def turn_away(self, bytes octets not None, double now):
+        """Answer before anything is read, and part. Returns an action.
+
+        The connection ends without an answer where only its own class can write to the socket.
+        """
+        if type(self.sock) is not socket.socket or not self._say(octets):
+            return DO_END
+        return self._told(self._linger_on(now), now)
 
     def leave(self):
         """The handler has replaced its rfile, and goes on by itself. Returns whether it can."""
@@ -318,7 +363,7 @@ cdef class Connection:
         if self.state == HANDSHAKING:
             return self._shake_hands(now)
         if self.state == WAITING:
-            return DO_OFFER
+            return DO_END if self.replied and self._has_ended() else DO_OFFER
         if self.state == ANSWERING:
             return self._send_behind()
         return self._read(now)
@@ -411,6 +456,44 @@ cdef class Connection:
         return (head.rejection == NONE and 0 < length <= MAX_COLLECTED_BODY
                 and not head.framing.expect_continue and not self.reader.has_body(<Py_ssize_t>length))
 
+    # -- Without a handler -----------------------------------------------------------------------
+
+    cdef RequestHead _peek_head(self):
+        """The first request's head, looked at in the socket. None where it is not plainly there."""
+        cdef uint8_t[PEEKED] octets
+        cdef Py_ssize_t size
+        cdef RequestParser parser
+        cdef RequestHead head
+        if type(self.sock) is not socket.socket:
+            return None
+        size = fs_peek(self.fd, octets, sizeof(octets))
+        parser = RequestParser()
+        if size <= 0 or parser.advance(octets, size) != COMPLETE or parser.head_start:
+            return None
+        head = parser.release(octets, size)
+        self.peeked = PyBytes_GET_SIZE(head.raw)
+        # To close while more is unread would reset the connection, and the reset can overtake the answer.
+        return head if head.framing.keep_alive or self.peeked == size else None
+
+    cdef int _reply_early(self, bytes octets, bint close, double now) except -1:
+        """What comes next is a first request as well."""
+        cdef uint8_t[PEEKED] scrap
+        if fs_recv(self.fd, scrap, self.peeked) != self.peeked or not self._say(octets) or close:
+            return DO_END
+        self.replied = True
+        self.deadline = now + (self.timeout or IDLE_TIMEOUT)
+        return self._told(DO_WAIT, now)
+
+    cdef bint _has_ended(self) noexcept:
+        """Whether the client has ended its stream, so that no handler need be made to be told."""
+        cdef uint8_t octet
+        return fs_peek(self.fd, &octet, 1) == 0
+
+    cdef bint _say(self, bytes octets) noexcept:
+        """Send a few octets through a socket that has sent none, or next to none: it takes them at once."""
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(octets)
+        return fs_send(self.fd, PyBytes_AS_STRING(octets), size, False) == size
+
     # -- Sending -------------------------------------------------------------------------------
 
     cdef int _send_behind(self) except -1:
@@ -466,9 +549,12 @@ cdef class Connection:
         """
         if self.channel.ended or (self.reader.is_spent() and self._discard() <= 0):
             return DO_END
-        if shutdown_fd(self.channel.fd, SHUT_WR) < 0:
-            return DO_END
         self.channel.consume(self.channel.stop - self.channel.start)
+        return self._linger_on(now)
+
+    cdef int _linger_on(self, double now) except -1:
+        if shutdown_fd(self.fd, SHUT_WR) < 0:
+            return DO_END
         self._move(LINGERING)
         self.interest = EVENT_READ
         self.deadline = now + self.deadlines.linger
@@ -483,7 +569,7 @@ cdef class Connection:
     cdef Py_ssize_t _discard(self) noexcept:
         """Drop some of what the socket holds and nobody will read: how many octets, or as fs_recv()."""
         cdef uint8_t[4096] scrap
-        cdef Py_ssize_t count = fs_recv(self.channel.fd, scrap, sizeof(scrap))
+        cdef Py_ssize_t count = fs_recv(self.fd, scrap, sizeof(scrap))
         self.dropped += max(count, 0)
         return count
 

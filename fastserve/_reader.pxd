@@ -38,6 +38,8 @@ cdef class RequestReader:
     cdef bytes decoded          # what it gave and nobody has read
     cdef Py_ssize_t decoded_pos
 
+    cdef RequestHead awaited_head(self)
+    cdef void pass_head(self)
     cdef int look(self) except? -100
     cdef void refuse(self, int rejection)
     cdef bint _found(self, const uint8_t *data, Py_ssize_t size) except False

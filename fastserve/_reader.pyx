@@ -128,8 +128,7 @@ cdef class RequestReader:
         cdef RequestHead head = self.head
         if self.mode != LINED or line is not self.line or line is None:
             return None
-        self.channel.consume(self.head_size)
-        self.begin_body(head)
+        self.pass_head()
         return head
 
     def expect_body(self, RequestHead head not None):
@@ -141,6 +140,15 @@ cdef class RequestReader:
         """Take the chunked coding off the body, if it has one. Broken chunks raise ValueError."""
         if self.mode == BODY and self.head.framing.chunked and self.decoder is None:
             self.decoder = ChunkDecoder()
+
+    cdef RequestHead awaited_head(self):
+        """The head that is here, whole, while nothing of it has been read."""
+        return self.head if self.mode == HEADED and not self.timed_out else None
+
+    cdef void pass_head(self):
+        """Who answers has the head: the body is next."""
+        self.channel.consume(self.head_size)
+        self.begin_body(self.head)
 
     cdef int look(self) except? -100:
         """NEED_MORE, or COMPLETE once `head` is there, good or refused."""

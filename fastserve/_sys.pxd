@@ -46,6 +46,14 @@ cdef extern from *:
         return fs_outcome(n);
     }
 
+    /* As fs_recv, but the octets stay in the socket. */
+    static inline Py_ssize_t fs_peek(int fd, void *at, size_t room)
+    {
+        ssize_t n;
+        do n = recv(fd, at, room, MSG_DONTWAIT | MSG_PEEK); while (n < 0 && errno == EINTR);
+        return fs_outcome(n);
+    }
+
     static inline Py_ssize_t fs_send(int fd, const void *at, size_t size, int more)
     {
         ssize_t n;
@@ -110,6 +118,7 @@ cdef extern from *:
     enum: AGAIN
     enum: FAILED
     Py_ssize_t fs_recv(int fd, void *at, size_t room) noexcept nogil
+    Py_ssize_t fs_peek(int fd, void *at, size_t room) noexcept nogil
     Py_ssize_t fs_send(int fd, const void *at, size_t size, bint more) noexcept nogil
     Py_ssize_t fs_send_two(int fd, const void *a, size_t m, const void *b, size_t n) noexcept nogil
     Py_ssize_t fs_sendfile(int fd, int file, int64_t offset, size_t size) noexcept nogil

@@ -68,6 +68,12 @@ ACCEPT_BATCH: Final = 64
 PIPELINE_BATCH: Final = 32
 # The listen backlog; http.server's 5 loses connections under a burst. The kernel caps it at somaxconn.
 BACKLOG: Final = 1024
+# Clients at once that read why there is no room for them (503); those beyond are closed unanswered.
+MAX_TURNED_AWAY: Final = 64
+# What such a client is asked to wait, in whole seconds (Retry-After).
+RETRY_AFTER: Final = 5
+# How long it is not said again that there is no room.
+BOUND_REPEAT: Final = 60.0
 # How long accepting pauses when descriptors run out, unless one is closed sooner.
 ACCEPT_PAUSE: Final = 1.0
 

@@ -87,6 +87,15 @@ class HTTPServer(socketserver.TCPServer):
     # How long clients may take: a limits.Timeouts, read when serving begins. What is none is not for us.
     timeouts: limits.Timeouts = limits.Timeouts()
 
+    # The path to which the loop itself answers GET and HEAD with 200, unlogged, also while all handlers are
+    # busy. A connection that an override of handle() or process_request() has taken is theirs: there only its
+    # first request is looked at, and over TLS none.
+    health_path: str | None = None
+    # How many connections there may be, at least 1. Beyond that the one that has been idle between two
+    # requests the longest is closed; where none is idle, the new client is told 503, or over TLS just closed.
+    # Connections that an override of process_request() has taken are not counted.
+    max_connections: int | None = None
+
     server_port: int
     __server_name: str | None = None
     # Nothing is made in an __init__, which a subclass may leave out: it has a socket of its own, say.

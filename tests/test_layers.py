@@ -25,7 +25,8 @@ LAYERS = {
     "3": ("headers",),
     "4a": ("handlers", "handlers.base", "handlers.static", "handlers.script", "handlers.cgi"),
     "4b": ("serving", "serving.timers", "serving.tls", "serving.unix", "serving.systemd", "serving.pidfile",
-           "serving.listeners", "serving.processes", "serving.loop", "serving.experience", "serving.threads", "serving.leader"),
+           "serving.listeners", "serving.processes", "serving.answers", "serving.bound", "serving.loop",
+           "serving.experience", "serving.threads", "serving.leader"),
     "5": ("server",),
     "6": ("installing", "__init__", "stopping", "cli", "__main__", "patched"),
 }

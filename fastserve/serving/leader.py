@@ -225,6 +225,9 @@ class Leader(Loop):
         self._threads.do(lambda: self._hand_back(conn, go_on, work(conn)))
         return WAIT
 
+    def _held(self) -> int:
+        return super()._held() + len(self._away)
+
     def _send_off(self, conn: Connection) -> None:
         """From here on the connection is a thread's, but for what has been written already."""
         self._forget(conn)

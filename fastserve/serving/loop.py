@@ -29,6 +29,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from fastserve import limits
@@ -37,6 +38,8 @@ from fastserve._deadlines import of_server
 from fastserve._reader import Ending
 from fastserve.overrides import is_own
 from fastserve.serving import tls
+from fastserve.serving.answers import Health, no_room
+from fastserve.serving.bound import Bound
 from fastserve.serving.timers import Timers
 
 # accept() failed for want of something that a closing connection gives back.
@@ -58,6 +61,9 @@ class Loop:
     """
 
     def __init__(self, server: socketserver.TCPServer, own_accept: Any = PLAIN_ACCEPT) -> None:
+        path, most = getattr(server, "health_path", None), getattr(server, "max_connections", None)
+        self._health = None if path is None else Health(path, server.RequestHandlerClass)
+        self._bound = None if most is None else Bound(most)
         self._server = server
         self._listener: socket.socket = server.socket
         self._own_accept = own_accept
@@ -222,8 +228,31 @@ class Loop:
         handshaking, patience = tls.awaits_handshake(sock), self._patience_of_handlers()
         conn = Connection(
             sock, address, self._now, handshaking, patience, self._ending, self._deadlines)
+        if self._bound is None or not self._bound.is_reached(self._held(), self._now):
+            self._take_in(conn)
+            return
+        idle = self._bound.longest_idle(self._connections, self._now)
+        if idle is None:
+            self._turn_away(conn, self._bound)
+        else:
+            self._take_in(conn)
+            self._act(idle, END)  # the last thing to do: a handler's code runs
+
+    def _held(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
+
+    def _take_in(self, conn: Connection) -> None:
         self._connections.add(conn)
         self._settle(conn)
+
+    def _turn_away(self, conn: Connection, bound: Bound) -> None:
+        if not bound.may_tell():
+            self._act(conn, END)
+            return
+        self._connections.add(conn)
+        bound.tell(conn)
+        self._act(conn, conn.turn_away(no_room(self._server.RequestHandlerClass), self._now))
 
     def _patience_of_handlers(self) -> float:
         """The ``timeout`` that handlers will set, in seconds, 0 for none: it holds from the start."""
@@ -284,12 +313,12 @@ class Loop:
                         self._again.append(conn)
                         return
                     requests -= 1
-                    action = self._answer(conn)
+                    action = self._answer(conn) if self._health is None else self._spare(conn, self._answer)
                 elif action == SETTLE:
                     self._settle(conn)
                     return
                 elif action == OFFER:
-                    action = self._offer(conn)
+                    action = self._offer(conn) if self._health is None else self._spare(conn, self._offer)
                 else:
                     self._close(conn)
                     return
@@ -321,6 +350,12 @@ class Loop:
             other.registered = 0
             self._selector.register(conn.fd, conn.interest, conn)
             self._close(other)
+
+    def _spare(self, conn: Connection, usual: Callable[[Connection], int]) -> int:
+        """Answer a request for the server's health without a handler, and any other as ``usual``."""
+        assert self._health is not None
+        answer = self._health.answer(conn.head)
+        return usual(conn) if answer is None else conn.reply(*answer, self._now)
 
     def _answer(self, conn: Connection) -> int:
         return conn.answered(self._run(conn), self._now)
@@ -419,6 +454,8 @@ class Loop:
     def _drop(self, conn: Connection) -> None:
         """Forget the connection; its socket stays open."""
         self._forget(conn)
+        if self._bound is not None:
+            self._bound.forget(conn)
         conn.closed()
 
     def _forget(self, conn: Connection) -> None:

@@ -1,0 +1,85 @@
+"""What a loop answers by itself, when no handler runs: the health of the server, and that there is no room.
+
+Knows heads and octets, and of a handler class no more than the name that it gives to the software.
+serving.loop calls it.
+"""
+
+import time
+from typing import Any, Final
+
+from fastserve._head import RequestHead
+from fastserve._response import ResponseHead, http_date
+from fastserve.limits import RETRY_AFTER
+
+ENDS: Final = (" ", "?")  # of a path, in a request line
+
+
+class Health:
+    """Answers GET and HEAD of ``path`` (str, as it stands in a request line), whatever its query is.
+
+    ``handler_class`` is the server's RequestHandlerClass. Raises ValueError where no request could have
+    that path.
+    """
+
+    def __init__(self, path: str, handler_class: Any) -> None:
+        check_path(path)
+        lines = [f"{method} {path}{end}" for method in ("GET", "HEAD") for end in ENDS]
+        self._starts = tuple(line.encode() for line in lines)
+        self._software = software(handler_class)
+
+    def answer(self, head: RequestHead | None) -> tuple[bytes, bool] | None:
+        """Return the octets of the answer and whether the connection closes; None for any other request.
+
+        Also for one with a body: what is done with bodies is the handler's.
+        """
+        if head is None or not head.raw.startswith(self._starts):
+            return None
+        if head.rejection or not head.is_plain or head.content_length > 0:
+            return None
+        return text_answer(head, 200, "OK", "ok\n", self._software, {"Cache-Control": "no-store"})
+
+
+def check_path(path: str) -> None:
+    """Raise ValueError where ``path`` is not what a request can ask for: without query, and encoded."""
+    if path[:1] != "/" or any(not "!" <= c <= "~" or c in "?#" for c in path):
+        raise ValueError("it must begin with /, be encoded as in a URL, and have no query")
+
+
+def no_room(handler_class: Any) -> bytes:
+    """Return the octets of 503 (Service Unavailable), for a client whose request nobody has read."""
+    fields = {"Retry-After": str(RETRY_AFTER)}
+    words = "Service Unavailable", "too many connections\n"
+    return text_answer(None, 503, *words, software(handler_class), fields)[0]
+
+
+def software(handler_class: Any) -> str | None:
+    """Return what handlers say in the Server field, where the class alone tells: None where a method does."""
+    kind = getattr(handler_class, "func", handler_class)  # of a partial
+    makers = [base for base in getattr(kind, "__mro__", ()) if "version_string" in vars(base)]
+    names = [getattr(kind, name, None) for name in ("server_version", "sys_version")]
+    if len(makers) != 1 or not all(isinstance(name, str) for name in names):
+        return None
+    return " ".join(names)  # type: ignore[arg-type]
+
+
+def text_answer(
+    request: RequestHead | None,
+    status: int,
+    reason: str,
+    text: str,
+    server: str | None,
+    fields: dict[str, str],
+) -> tuple[bytes, bool]:
+    """Return a whole answer, and whether the connection closes: it does where nobody has read the request."""
+    method, version = (request.method, request.version) if request is not None else (None, None)
+    head = ResponseHead()
+    head.status_line("HTTP/1.1", status, reason)
+    if server is not None:
+        head.header("Server", server)
+    head.header("Date", http_date(time.time()))
+    head.header("Content-Type", "text/plain")
+    head.header("Content-Length", len(text))
+    for name, value in fields.items():
+        head.header(name, value)
+    closes = head.end(method, version, request is None or not request.keep_alive)
+    return head.take() + (b"" if method == "HEAD" else text.encode()), closes

@@ -36,7 +36,10 @@ from fastserve.server import (
     _banner,
     _get_best_family,
 )
-from fastserve.serving import processes
+from fastserve.serving import processes, systemd
+from fastserve.serving.answers import check_path
+from fastserve.serving.pidfile import PidFile
+from fastserve.serving.unix import UnixServer
 from fastserve.stopping import Stopping
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
     from _typeshed import StrPath
 
+PORT: Final = 8000
 PROTOCOLS: Final = ("HTTP/1.1", "HTTP/1.0")  # the first is the default
 # What a pipe that is ready takes without waiting (POSIX: at least 512 bytes).
 PIPE_BUF: Final = getattr(select, "PIPE_BUF", 512)
@@ -85,6 +89,27 @@ def _grace(text: str) -> float:
         if 0 <= float(text) < math.inf:
             return float(text)
     raise Refusal(f"grace {text!r} is not a number of seconds")
+
+
+def _connections(text: str) -> int:
+    if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) > 0:
+        return int(text)
+    raise Refusal(f"--max-connections {text!r} is not a number from 1 up")
+
+
+def _health_path(text: str) -> str:
+    try:
+        check_path(text)
+    except ValueError as exc:
+        raise Refusal(f"--health path {text!r} is not right: {exc}") from exc
+    return text
+
+
+def _pidfile(path: str) -> PidFile:
+    try:
+        return PidFile(path)
+    except (OSError, ValueError) as exc:
+        raise Refusal(f"cannot use the pidfile {path!r}: {_reason(exc)}") from exc
 
 
 def _protocol(text: str) -> str:
@@ -156,8 +181,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = Parser(prog=_prog(), description="Serve the files of a directory over HTTP.")
     add = parser.add_argument
-    add("port", nargs="?", type=_port, default=8000,
-        help="listen on this port, 0 for any free one (default: %(default)s)")
+    add("port", nargs="?", type=_port, help=f"listen on this port, 0 for any free one (default: {PORT})")
     add("-b", "--bind", metavar="ADDRESS", help="listen on this address (default: all, IPv6 and IPv4)")
     add("-d", "--directory", metavar="DIR", help="serve this directory (default: the current one)")
     add("-p", "--protocol", metavar="VERSION", type=_protocol, default=PROTOCOLS[0],
@@ -178,6 +202,13 @@ def _parser() -> argparse.ArgumentParser:
         help="when stopped, answer what has been asked for, this long (default: %(default)g)")
     add("--version", action="version", version=_version())
     _add_timeouts(parser.add_argument_group("how long clients may take"))
+    add = parser.add_argument_group("running as a service").add_argument
+    add("--unix", metavar="PATH", help="listen on this unix socket instead of a port")
+    add("--pidfile", metavar="PATH", type=_pidfile, help="keep the process's id in this file while serving")
+    add("--health", metavar="PATH", type=_health_path,
+        help="answer this path with 200 and ok, unlogged, whatever else is going on")
+    add("--max-connections", metavar="N", type=_connections,
+        help="hold no more connections at once: idle ones are closed, then new clients get 503")
     return parser
 
 
@@ -226,9 +257,26 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     # Not by their truth: an empty path is a variable that is not set, and no wish for plain HTTP.
     if options.tls_cert is None and (options.tls_key, options.tls_password_file) != (None, None):
         parser.error("--tls-key and --tls-password-file need --tls-cert")
+    if options.unix is not None and (options.port, options.bind) != (None, None):
+        parser.error("--unix takes the place of port and --bind")
+    options.inherited = _inherited(options)
+    options.port = PORT if options.port is None else options.port
     options.header = [_header(*pair) for pair in options.header or ()]
     options.directory = _directory(options.directory)
     return options
+
+
+def _inherited(options: argparse.Namespace) -> socket.socket | None:
+    """The listening socket that a service manager has passed; it says all about where to listen."""
+    try:
+        sockets = systemd.listening_sockets()
+    except (OSError, ValueError) as exc:
+        raise Refusal(str(exc)) from exc
+    if len(sockets) > 1:
+        raise Refusal(f"{len(sockets)} listening sockets were passed (LISTEN_FDS); one is served, no more")
+    if sockets and (options.port, options.bind, options.unix) != (None, None, None):
+        raise Refusal("a listening socket was passed (LISTEN_FDS); leave out port, --bind and --unix")
+    return sockets[0] if sockets else None
 
 
 # -- A server ----------------------------------------------------------------------------------
@@ -242,6 +290,16 @@ class _DualStack(socketserver.TCPServer):
             with contextlib.suppress(OSError):  # some systems refuse; IPv6 alone is then served
                 self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         super().server_bind()
+
+
+class _Inheriting(socketserver.TCPServer):
+    """Its address is a socket that listens already."""
+
+    def server_bind(self) -> None:
+        """See server_activate()."""
+
+    def server_activate(self) -> None:
+        self.adopt(self.server_address)  # type: ignore[attr-defined]
 
 
 class _KeyPassword:
@@ -295,11 +353,25 @@ class _ServesOnce(socketserver.TCPServer):
         self.socket.close()
 
 
+def _place(options: argparse.Namespace) -> tuple[type, int, Any]:
+    """What a server class is to be mixed with in order to listen, the address family, and the address."""
+    if options.unix is not None:
+        return UnixServer, socket.AF_UNIX, options.unix
+    if options.inherited is not None:
+        return _Inheriting, options.inherited.family, options.inherited
+    return _DualStack, *_address(options.bind, options.port)
+
+
 def _server(options: argparse.Namespace) -> HTTPServer:
-    family, address = _address(options.bind, options.port)
+    mixin, family, address = _place(options)
     secure = options.tls_cert is not None
-    bases: tuple[type, ...] = (_ServesOnce, _DualStack, _server_base(options))
-    attributes = {"address_family": family, "timeouts": _timeouts(options)}
+    bases: tuple[type, ...] = (_ServesOnce, mixin, _server_base(options))
+    attributes = {
+        "address_family": family,
+        "timeouts": _timeouts(options),
+        "health_path": options.health,
+        "max_connections": options.max_connections,
+    }
     server_class: Callable[..., HTTPServer] = type("Server", bases, attributes)
     password = _KeyPassword(options.tls_password_file)
     tls: dict[str, Any] = {}
@@ -322,6 +394,8 @@ def _reason(exc: Exception) -> str:
 
 
 def _listen_trouble(exc: Exception, options: argparse.Namespace) -> str:
+    if options.unix is not None:
+        return f"cannot listen on the unix socket {options.unix!r}: {_reason(exc)}"
     where = f"port {options.port}" + (f" of {options.bind}" if options.bind else "")
     advice = LISTEN_ADVICE.get(getattr(exc, "errno", None) or 0)
     return f"cannot listen on {where}: {advice or _reason(exc)}"
@@ -458,6 +532,7 @@ def _open_log() -> None:
 def _leave(signum: int) -> None:
     """A signal has begun the end: from now on we wait for nobody who is to hear us."""
     _Log.leaving = True
+    systemd.notify(systemd.STOPPING)
     if signum == signal.SIGINT:
         _say(GOODBYE)
     _Log.give_up()
@@ -491,20 +566,40 @@ def _reload_certificate(httpd: Any, options: argparse.Namespace) -> None:
         raise Refusal(_tls_trouble(exc, options, httpd.password) or _reason(exc)) from exc
 
 
+@contextlib.contextmanager
+def _pid_kept(options: argparse.Namespace) -> Iterator[None]:
+    """Whoever manages the service finds the process while it serves."""
+    if options.pidfile is None:
+        yield
+        return
+    try:
+        options.pidfile.write()
+    except OSError as exc:
+        raise Refusal(f"cannot write the pidfile {options.pidfile.path!r}: {_reason(exc)}") from exc
+    try:
+        yield
+    finally:
+        options.pidfile.remove()
+
+
 def _serve(httpd: HTTPServer, options: argparse.Namespace, stopping: Stopping) -> None:
-    secure = options.tls_cert is not None
-    say_where = functools.partial(_say, _banner(httpd, "https" if secure else "http"))
+    banner = _banner(httpd, "http" if options.tls_cert is None else "https")
+
+    def announce() -> None:
+        systemd.notify(systemd.READY)
+        _say(banner)
+
     if options.workers is None:
-        say_where()
         stopping.server = httpd
+        announce()
         httpd.serve_forever()
         return
     _share_log()
     _Log.leaving = True  # who waits for a reader of its words does not see to its workers
     begin = functools.partial(_begin_work, httpd, options.grace)
-    reload = functools.partial(_reload_certificate, httpd, options) if secure else None
+    reload = None if options.tls_cert is None else functools.partial(_reload_certificate, httpd, options)
     processes.supervise(
-        httpd, options.workers, grace=options.grace, prepare=begin, ready=say_where, reload=reload)
+        httpd, options.workers, grace=options.grace, prepare=begin, ready=announce, reload=reload)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -519,7 +614,8 @@ def main(argv: list[str] | None = None) -> int:
         options = _options(argv)
         stopping.grace = options.grace
         with _server(options) as httpd:
-            _serve(httpd, options, stopping)
+            with _pid_kept(options):
+                _serve(httpd, options, stopping)
             stopping.ignore()
     except Refusal as refusal:
         _complain(str(refusal))

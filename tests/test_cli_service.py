@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -71,6 +72,21 @@ def started(*args: str, banner: str, **options: Any) -> Iterator[subprocess.Pope
 
 def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> tuple[int, str, str]:
     return Server(process, "", "http", "", 0).signal(number)
+
+
+def manager_name() -> str:
+    return f"@fastserve-{os.getpid()}"
+
+
+@pytest.fixture
+def manager() -> Iterator[socket.socket]:
+    """Where the server tells of itself."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("abstract sockets are Linux's")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(WAIT)
+        sock.bind("\0" + manager_name()[1:])
+        yield sock
 
 
 # -- Unix sockets ------------------------------------------------------------------------------
@@ -256,22 +272,45 @@ def test_activated_by_systemd_s_own_tool(folder: Path) -> None:
     assert b"Serving HTTP on unix:" in out
 
 
+def readme_units() -> tuple[str, str]:
+    """The socket and the service that the README shows."""
+    text = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
+    socket_unit, service_unit = re.findall(r"```ini\n(.*?)```", text, re.DOTALL)
+    return socket_unit, service_unit
+
+
+def test_the_service_of_the_readme(folder: Path, manager: socket.socket) -> None:
+    """Its command, as the manager that reads these units would start it."""
+    command = re.findall(r"^ExecStart=/usr/bin/fastserve (.*)$", readme_units()[1], re.MULTILINE)[0]
+    words = command.replace("/srv/www", str(folder)).split()
+    with listener() as sock:
+        port = sock.getsockname()[1]
+        banner = f"Serving HTTP on 127.0.0.1 port {port} (http://127.0.0.1:{port}/) ...\n"
+        passed = activation(sock)
+        with started(*words, banner=banner, env={"NOTIFY_SOCKET": manager_name()}, **passed) as process:
+            assert manager.recv(100) == b"READY=1"
+            assert ask(sock.getsockname(), request(target="/healthz")).body == b"ok\n"
+            assert ask(sock.getsockname(), GET).body == BODY
+            process.terminate()
+            assert manager.recv(100) == b"STOPPING=1"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="this machine has no systemd tools")
+def test_systemd_understands_the_units_of_the_readme(tmp_path: Path) -> None:
+    socket_unit, service_unit = readme_units()
+    (tmp_path / "fastserve.socket").write_text(socket_unit)
+    (tmp_path / "fastserve.service").write_text(service_unit.replace("/usr/bin/fastserve", sys.executable))
+    units = [str(tmp_path / "fastserve.socket"), str(tmp_path / "fastserve.service")]
+    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, timeout=WAIT)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "fastserve" in line]) == (0, [])
+
+
 # -- Who is told -------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def manager() -> Iterator[socket.socket]:
-    """Where the server tells of itself."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(WAIT)
-        sock.bind(f"\0fastserve-{os.getpid()}")
-        yield sock
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="abstract sockets are Linux's")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_service_manager_is_told(manager: socket.socket, folder: Path, number: int) -> None:
-    env = {"NOTIFY_SOCKET": f"@fastserve-{os.getpid()}"}
+    env = {"NOTIFY_SOCKET": manager_name()}
     process = spawn("--unix", "socket", "-d", str(folder), env=env, stdout=subprocess.DEVNULL)
     try:
         assert manager.recv(100) == b"READY=1"

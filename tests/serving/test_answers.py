@@ -3,15 +3,18 @@
 A client that finds no room is told in test_bound.py.
 """
 
+import contextlib
 import functools
+import socketserver
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers import Client, Reply, ask, request
-from pairs import TLSClient, reset
+from pairs import TLSClient, certificate, reset
 from serving.apps import Files, Gate, HTTPServer, Quiet, ThreadingHTTPServer
+from serving.secure import HTTPSServer
 
 import fastserve
 from fastserve._parser import RequestParser
@@ -134,8 +137,6 @@ def test_the_connection_stays_where_the_client_lets_it(
     serve: Serve, server_class: Any, version: str, fields: list[str], said: str | None, stays: bool,
     first: bool,
 ) -> None:
-    if not first and server_class is HealthyThreads:
-        pytest.skip("a thread has the connection from its first other request on")
     with Client(serve(Quiet, server_class).server_address) as client:
         if not first:
             assert client.ask(request(target="/other")).body == b"/other"
@@ -148,9 +149,10 @@ def test_the_connection_stays_where_the_client_lets_it(
             assert client.is_closed()
 
 
-def test_among_other_requests_of_a_connection(serve: Serve) -> None:
+@SERVERS
+def test_among_other_requests_of_a_connection(serve: Serve, server_class: Any) -> None:
     targets = ["/health", "/one", "/health", "/health", "/two", "/health"]
-    with Client(serve(Quiet, Healthy).server_address) as client:
+    with Client(serve(Quiet, server_class).server_address) as client:
         for target in targets:
             body = client.ask(request(target=target)).body
             assert body == (b"ok\n" if target == "/health" else target.encode())
@@ -159,9 +161,7 @@ def test_among_other_requests_of_a_connection(serve: Serve) -> None:
 @SERVERS
 def test_pipelined(serve: Serve, server_class: Any) -> None:
     """In order, also where more than one turn answers come at once."""
-    targets = ["/health"] * 99
-    if server_class is Healthy:
-        targets += ["/one", "/health?", "/two"] * 20
+    targets = ["/health"] * 50 + ["/one", "/health?", "/two"] * 20
     with Client(serve(Quiet, server_class).server_address) as client:
         client.send(b"".join(request(target=target) for target in targets))
         for target in targets:
@@ -170,8 +170,9 @@ def test_pipelined(serve: Serve, server_class: Any) -> None:
             assert reply.body == (b"ok\n" if "health" in target else target.encode())
 
 
-def test_pipelined_behind_a_body(serve: Serve) -> None:
-    with Client(serve(Quiet, Healthy).server_address) as client:
+@SERVERS
+def test_pipelined_behind_a_body(serve: Serve, server_class: Any) -> None:
+    with Client(serve(Quiet, server_class).server_address) as client:
         client.send(request("POST", "/", body=b"GET /health HTTP/1.1\r\n\r\n") + HEALTH)
         replies = [client.reply(), client.reply()]
     assert [reply and reply.body for reply in replies] == [b"24", b"ok\n"]
@@ -182,16 +183,14 @@ def test_the_last_of_a_pipeline(serve: Serve, server_class: Any) -> None:
     """What follows a request that ends the connection is not answered, and does not take the answer away."""
     with Client(serve(Quiet, server_class).server_address) as client:
         client.send(request("GET", "/health", "Connection: close") + HEALTH + b"x" * 1000)
-        reply = client.reply()
-        assert reply is not None
-        if server_class is Healthy:
-            assert is_well(reply)
+        assert is_well(client.reply())
         assert client.is_closed()
 
 
-def test_in_pieces(serve: Serve) -> None:
+@SERVERS
+def test_in_pieces(serve: Serve, server_class: Any) -> None:
     """Then a handler is made, and not run."""
-    with Client(serve(Quiet, Healthy).server_address) as client:
+    with Client(serve(Quiet, server_class).server_address) as client:
         for _ in range(2):
             for octet in HEALTH:
                 client.send(bytes([octet]))
@@ -201,8 +200,7 @@ def test_in_pieces(serve: Serve) -> None:
 @SERVERS
 def test_a_head_that_is_long_is_answered_all_the_same(serve: Serve, server_class: Any) -> None:
     octets = request("GET", "/health", *[f"X-{n}: {'x' * 200}" for n in range(30)])
-    reply = ask(serve(Quiet, server_class).server_address, octets)
-    assert is_well(reply) if server_class is Healthy else reply.body == b"/health"
+    assert is_well(ask(serve(Quiet, server_class).server_address, octets))
 
 
 def test_beside_a_large_answer_of_its_own_connection(serve: Serve, folder: Path) -> None:
@@ -242,25 +240,51 @@ def test_an_idle_client_of_health_ends_in_time(serve: Serve, server_class: Any, 
 # -- Beside others ---------------------------------------------------------------------------------
 
 
-def test_beside_handlers_that_are_busy(serve: Serve) -> None:
-    gate = Gate()
+class Waiting(Quiet):
+    """Waits at its server's gate."""
 
-    class Waiting(Quiet):
-        def do_GET(self) -> None:
-            gate.wait()
-            super().do_GET()
+    def do_GET(self) -> None:
+        self.server.gate.wait()  # type: ignore[attr-defined]
+        super().do_GET()
 
-    server = serve(Waiting, HealthyThreads)
-    with Client(server.server_address) as busy:
-        busy.send(request(target="/path"))
-        assert gate.reached.wait(5)
+
+@pytest.mark.parametrize("max_threads", [None, 1, 2])
+def test_beside_handlers_that_are_busy(serve: Serve, max_threads: int | None) -> None:
+    """Also where no thread is left, and other requests must wait."""
+    server_class = type("Server", (HealthyThreads,), {"max_threads": max_threads, "gate": Gate()})
+    server = serve(Waiting, server_class)
+    with contextlib.ExitStack() as stack:
+        busy = [stack.enter_context(Client(server.server_address)) for _ in range(4)]
+        for client in busy:
+            client.send(request(target="/path"))
+        assert server.gate.reached.wait(5)
         try:
-            assert is_well(ask(server.server_address, HEALTH))
+            with Client(server.server_address) as client:
+                for _ in range(3):
+                    assert is_well(client.ask(HEALTH))
         finally:
-            gate.open.set()
-        reply = busy.reply()
-        assert reply is not None
-        assert reply.body == b"/path"
+            server.gate.open.set()
+        for client in busy:
+            reply = client.reply()
+            assert reply is not None
+            assert reply.body == b"/path"
+
+
+class Given(socketserver.ThreadingMixIn, Healthy):
+    """Gives each connection to a thread in a way of its own, which keeps it."""
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        super().process_request(request, client_address)
+
+
+def test_a_server_that_gives_its_connections_away(serve: Serve) -> None:
+    """The loop answers as long as it has the connection."""
+    server = serve(Quiet, Given)
+    with Client(server.server_address) as client:
+        targets = ["/health", "/health", "/path", "/health"]
+        bodies = [client.ask(request(target=target)).body for target in targets]
+    assert bodies == [b"ok\n", b"ok\n", b"/path", b"/health"]
+    assert server.errors == []
 
 
 class Own(Quiet):
@@ -285,9 +309,6 @@ def test_a_handler_that_has_its_own_handle(serve: Serve, server_class: Any) -> N
 
 
 def test_over_tls(serve: Serve) -> None:
-    from pairs import certificate
-    from serving.secure import HTTPSServer
-
     class Server(HTTPSServer):
         health_path = "/health"
 

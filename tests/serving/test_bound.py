@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from helpers import Client, Reply, request, wait_until
 from pairs import Driven, TLSClient, certificate, client_context
-from serving.apps import HTTPServer, Quiet
+from serving.apps import Gate, HTTPServer, Quiet, ThreadingHTTPServer
 from serving.secure import HTTPSServer
 
 import fastserve
@@ -21,6 +21,9 @@ Serve = Callable[..., Any]
 GET = request(target="/path")
 PART = b"GET / HTTP/1.1\r\n"
 SAID = "fastserve: {} connections are open, which is all there may be\n"
+
+
+SERVERS = pytest.mark.parametrize("server_class", [HTTPServer, ThreadingHTTPServer])
 
 
 def bounded(most: int, base: Any = HTTPServer) -> Any:
@@ -44,10 +47,13 @@ def is_told(reply: Reply | None) -> bool:
 # -- Around the bound ------------------------------------------------------------------------------
 
 
+@SERVERS
 @pytest.mark.parametrize("most", [1, 2, 5])
 @pytest.mark.parametrize("over", [-1, 0, 1], ids=["n-1", "n", "n+1"])
-def test_around_the_bound(serve: Serve, stack: contextlib.ExitStack, log: Any, most: int, over: int) -> None:
-    server = serve(Quiet, bounded(most))
+def test_around_the_bound(
+    serve: Serve, stack: contextlib.ExitStack, log: Any, server_class: Any, most: int, over: int
+) -> None:
+    server = serve(Quiet, bounded(most, server_class))
     busy = clients(stack, server, most + over - 1)
     for client in busy:
         client.send(PART)
@@ -117,11 +123,38 @@ def test_one_whose_body_is_on_the_way_is_not_idle(serve: Serve, stack: contextli
     assert busy.ask(b"12").body == b"2"
 
 
+def test_handlers_in_threads_count(serve: Serve, stack: contextlib.ExitStack) -> None:
+    gate = Gate()
+
+    class Waiting(Quiet):
+        def do_GET(self) -> None:
+            gate.wait()
+            super().do_GET()
+
+    server = serve(Waiting, bounded(2, ThreadingHTTPServer))
+    busy = clients(stack, server, 2)
+    for client in busy:
+        client.send(GET)
+    assert gate.reached.wait(5)
+    try:
+        with Client(server.server_address) as client:
+            assert is_told(client.reply())
+    finally:
+        gate.open.set()
+    for client in busy:
+        reply = client.reply()
+        assert reply is not None
+        assert reply.body == b"/path"
+
+
 # -- Who makes room --------------------------------------------------------------------------------
 
 
-def test_the_one_that_has_been_idle_the_longest_makes_room(serve: Serve, stack: contextlib.ExitStack) -> None:
-    server = serve(Quiet, bounded(3))
+@SERVERS
+def test_the_one_that_has_been_idle_the_longest_makes_room(
+    serve: Serve, stack: contextlib.ExitStack, server_class: Any
+) -> None:
+    server = serve(Quiet, bounded(3, server_class))
     first, second, third = clients(stack, server, 3)
     for client in (first, second, third, second, first):  # so the third is the one
         assert client.ask(GET).body == b"/path"
@@ -135,10 +168,11 @@ def test_the_one_that_has_been_idle_the_longest_makes_room(serve: Serve, stack: 
     assert server.errors == []
 
 
-def test_many_come_at_once(serve: Serve, stack: contextlib.ExitStack) -> None:
+@SERVERS
+def test_many_come_at_once(serve: Serve, stack: contextlib.ExitStack, server_class: Any) -> None:
     """Each takes the place of one that is idle, and no more than that."""
     most = 20
-    server = serve(Quiet, bounded(most))
+    server = serve(Quiet, bounded(most, server_class))
     kept = clients(stack, server, most)
     for client in kept:
         assert client.ask(GET).body == b"/path"

@@ -131,6 +131,7 @@ cdef class Connection:
     cdef readonly int interest          # what it should wait for
     cdef readonly double deadline       # by when, in the clock of `now`
     cdef int state
+    cdef double rest                    # when the last answer had left
     cdef bint closing                   # no further request is read
     cdef Ending ending
     cdef Deadlines deadlines
@@ -168,9 +169,9 @@ cdef class Connection:
         return self.state == SENDING
 
     @property
-    def idle(self):
-        """Whether it stands between two requests."""
-        return self.state == IDLE
+    def idle_since(self):
+        """Since when it has stood between two requests, in the clock of ``now``; 0 where it does not."""
+        return self.rest if self.state == IDLE else 0.0
 
     @property
     def head(self):
@@ -521,6 +522,7 @@ cdef class Connection:
             return self._drain(now) if self.channel.secure else DO_WAIT
         cdef int action = DO_WAIT
         self._move(IDLE)
+        self.rest = now
         if self.channel.stop > self.channel.start:
             action = self._look(now)
         else:

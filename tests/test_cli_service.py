@@ -256,8 +256,9 @@ def test_scripts_inherit_no_socket_and_no_variables(scripts: ScriptFolder) -> No
 @pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="this machine has no systemd tools")
 def test_activated_by_systemd_s_own_tool(folder: Path) -> None:
     path, place = "socket", f"--listen={folder.parent / 'socket'}"
-    command = ["systemd-socket-activate", place, "-E", f"PYTHONPATH={PACKAGE_HOME}",
-               sys.executable, "-m", "fastserve", "-d", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE_HOME)}  # none of which is passed on untold
+    told = [f"--setenv={name}={value}" for name, value in environment.items()]
+    command = ["systemd-socket-activate", place, *told, sys.executable, "-m", "fastserve", "-d", str(folder)]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, **pipes)
     try:

@@ -1,8 +1,9 @@
 """How many connections a loop holds at most, which of them makes room for another, and who is turned away.
 
-The connection that has been idle between two requests the longest makes room, as nginx does it. Where none
-is idle, who comes is told so at once: a load balancer then asks another server, and a client comes back. In a
-backlog that nobody accepts from both would wait, and could not tell a busy server from a dead one.
+The connection that has been idle between two requests the longest makes room, as nginx does it; none that was
+answered just now, or a flood would end those of clients at work. Where none is idle, who comes is told so at
+once: a load balancer then asks another server, and a client comes back. In a backlog that nobody accepts from
+both would wait, and could not tell a busy server from a dead one.
 
 Knows connections by what they say of themselves, and no socket. serving.loop calls it.
 """
@@ -25,7 +26,7 @@ class Bound:
             raise ValueError(f"max_connections is {most}, and must be at least 1")
         self._most = most
         self._turned_away: set[Connection] = set()
-        self._idle: list[tuple[float, Connection]] = []  # by deadline, the last of them the longest
+        self._idle: list[tuple[float, Connection]] = []  # since when, the last of them the longest
         self._look = 0.0  # when it is worth looking for others
         self._speak = 0.0  # when it may be said again
 
@@ -41,15 +42,15 @@ class Bound:
     def longest_idle(self, connections: Collection[Connection], now: float) -> Connection | None:
         """Return the connection that is to make room, None where none is idle.
 
-        All are looked at no more than once a TICK: a flood of clients would have it done for each.
+        That is for a TICK at least. All are looked at once a TICK: a flood would have it done for each.
         """
         if not self._idle and now >= self._look:
             self._look = now + TICK
-            idle = [(conn.deadline, conn) for conn in connections if conn.idle]
-            self._idle = sorted(idle, key=_by_deadline, reverse=True)
+            idle = [(conn.idle_since, conn) for conn in connections if 0 < conn.idle_since <= now - TICK]
+            self._idle = sorted(idle, key=_since, reverse=True)
         while self._idle:
-            deadline, conn = self._idle.pop()
-            if conn.idle and conn.deadline == deadline:  # not busy since
+            since, conn = self._idle.pop()
+            if conn.idle_since == since:  # not busy meanwhile
                 return conn
         return None
 
@@ -66,5 +67,5 @@ class Bound:
         self._turned_away.discard(conn)
 
 
-def _by_deadline(pair: tuple[float, Connection]) -> float:
+def _since(pair: tuple[float, Connection]) -> float:
     return pair[0]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from helpers import Client, Reply, request, wait_until
-from pairs import Driven, TLSClient, certificate, client_context
+from helpers import PATIENCE, Client, Reply, request, wait_until
+from pairs import NOW, Driven, TLSClient, certificate, client_context
 from serving.apps import Gate, HTTPServer, Quiet, ThreadingHTTPServer
 from serving.secure import HTTPSServer
 
@@ -152,12 +152,13 @@ def test_handlers_in_threads_count(serve: Serve, stack: contextlib.ExitStack) ->
 
 @SERVERS
 def test_the_one_that_has_been_idle_the_longest_makes_room(
-    serve: Serve, stack: contextlib.ExitStack, server_class: Any
+    serve: Serve, stack: contextlib.ExitStack, clock: Any, server_class: Any
 ) -> None:
     server = serve(Quiet, bounded(3, server_class))
     first, second, third = clients(stack, server, 3)
     for client in (first, second, third, second, first):  # so the third is the one
         assert client.ask(GET).body == b"/path"
+    clock.ahead += 2 * limits.TICK
     fourth = clients(stack, server, 1)[0]
     assert fourth.ask(GET).body == b"/path"
     assert third.is_closed()
@@ -169,19 +170,35 @@ def test_the_one_that_has_been_idle_the_longest_makes_room(
 
 
 @SERVERS
-def test_many_come_at_once(serve: Serve, stack: contextlib.ExitStack, server_class: Any) -> None:
+def test_many_come_at_once(
+    serve: Serve, stack: contextlib.ExitStack, clock: Any, server_class: Any
+) -> None:
     """Each takes the place of one that is idle, and no more than that."""
     most = 20
     server = serve(Quiet, bounded(most, server_class))
     kept = clients(stack, server, most)
     for client in kept:
         assert client.ask(GET).body == b"/path"
+    clock.ahead += 2 * limits.TICK
     new = clients(stack, server, most)
     for client in new:
         client.send(PART)
     assert all(client.is_closed() for client in kept)
     for client in new:
         assert client.ask(b"Host: a\r\n\r\n").body == b"/"
+
+
+def test_one_that_was_answered_just_now_is_not_idle(
+    serve: Serve, stack: contextlib.ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client is at work."""
+    monkeypatch.setattr("fastserve.serving.bound.TICK", PATIENCE)
+    server = serve(Quiet, bounded(1))
+    client = clients(stack, server, 1)[0]
+    for _ in range(20):
+        assert client.ask(GET).body == b"/path"
+        with Client(server.server_address) as other:
+            assert is_told(other.reply())
 
 
 def test_one_that_has_sent_nothing_yet_is_not_idle(serve: Serve, stack: contextlib.ExitStack) -> None:
@@ -278,28 +295,35 @@ def three() -> Iterator[list[Driven]]:
     three = [Driven() for _ in range(3)]
     for n, driven in enumerate(three):
         driven.begin(GET)
-        driven.answer(now=1000.0 + n)
+        driven.answer(now=NOW + n)
     yield three
     for driven in three:
         driven.close()
 
 
+def test_how_long_is_idle(three: list[Driven]) -> None:
+    conn = three[0].conn
+    assert conn.idle_since == NOW
+    assert Bound(3).longest_idle([conn], NOW + limits.TICK * 0.9) is None
+    assert Bound(3).longest_idle([conn], NOW + limits.TICK * 1.1) is conn
+
+
 def test_all_are_looked_at_once_a_tick(three: list[Driven]) -> None:
     bound, all_of_them = Bound(3), [driven.conn for driven in three]
-    assert bound.longest_idle([], 5.0) is None
-    assert bound.longest_idle(all_of_them, 5.0 + limits.TICK / 2) is None
-    assert bound.longest_idle(all_of_them, 5.0 + limits.TICK) is all_of_them[0]
+    assert bound.longest_idle([], NOW + 10) is None
+    assert bound.longest_idle(all_of_them, NOW + 10 + limits.TICK * 0.9) is None
+    assert bound.longest_idle(all_of_them, NOW + 10 + limits.TICK * 1.1) is all_of_them[0]
 
 
 def test_one_that_was_busy_meanwhile_is_passed_over(three: list[Driven]) -> None:
     bound, all_of_them = Bound(3), [driven.conn for driven in three]
-    assert bound.longest_idle(all_of_them, 5.0) is all_of_them[0]
+    assert bound.longest_idle(all_of_them, NOW + 10) is all_of_them[0]
     three[1].more(GET)
-    three[1].answer(now=1009.0)
+    three[1].answer(now=NOW + 9)
     three[2].more(PART)
-    assert [conn.idle for conn in all_of_them] == [True, True, False]
-    assert bound.longest_idle(all_of_them, 5.0) is None
-    assert bound.longest_idle(all_of_them[1:], 6.0) is all_of_them[1]
+    assert [conn.idle_since for conn in all_of_them] == [NOW, NOW + 9, 0]
+    assert bound.longest_idle(all_of_them, NOW + 10) is None
+    assert bound.longest_idle(all_of_them[1:], NOW + 11) is all_of_them[1]
 
 
 def test_it_is_said_again_after_a_while(log: Any) -> None:
@@ -325,8 +349,8 @@ def test_those_that_are_told_count_apart(three: list[Driven]) -> None:
 def test_a_client_is_turned_away_and_read_until_it_goes() -> None:
     driven = Driven("tcp")
     try:
-        assert driven.done(driven.conn.turn_away(b"no", 1000.0)) == WAIT
-        assert (driven.state, driven.conn.deadline) == ("LINGERING", 1000.0 + limits.LINGER_TIMEOUT)
+        assert driven.done(driven.conn.turn_away(b"no", NOW)) == WAIT
+        assert (driven.state, driven.conn.deadline) == ("LINGERING", NOW + limits.LINGER_TIMEOUT)
         assert driven.peer.recv(10) == b"no"
         assert driven.more(b"x" * 10000) == WAIT
         assert driven.more(b"", end=True) == END
@@ -337,14 +361,14 @@ def test_a_client_is_turned_away_and_read_until_it_goes() -> None:
 def test_a_client_that_is_gone_is_not_turned_away() -> None:
     driven = Driven()
     driven.peer.close()
-    assert driven.conn.turn_away(b"no", 1000.0) == END
+    assert driven.conn.turn_away(b"no", NOW) == END
     driven.close()
 
 
 def test_a_socket_that_is_not_plain_is_not_written_to() -> None:
     driven = Driven("tls")
     try:
-        assert driven.conn.turn_away(b"no", 1000.0) == END
+        assert driven.conn.turn_away(b"no", NOW) == END
     finally:
         driven.close()
     assert client_context()

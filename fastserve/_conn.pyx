@@ -24,7 +24,6 @@ calls the methods; handlers.base calls open_streams() and attach().
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t
 
 from fastserve._ascii cimport fs_check
@@ -88,9 +87,6 @@ OFFER = 2
 ANSWER = 3
 END = 4
 
-cdef enum:
-    PEEKED = 4096           # of a first request that may be answered before there is a handler
-
 cdef enum Action:
     DO_WAIT = 0
     DO_SETTLE = 1
@@ -98,10 +94,11 @@ cdef enum Action:
     DO_ANSWER = 3
     DO_END = 4
 
-# As selectors names them.
+# As selectors names the first two.
 cdef enum:
     EVENT_READ = 1
     EVENT_WRITE = 2
+    PEEKED = 4096           # octets of a first request that are looked at before there is a handler
 
 cdef int64_t MAX_COLLECTED_BODY = limits.MAX_COLLECTED_BODY
 cdef int64_t MAX_DRAINED_BODY = limits.MAX_DRAINED_BODY
@@ -139,7 +136,7 @@ cdef class Connection:
     cdef double looked                  # when we last saw how far a body or an answer had got
     cdef int64_t dropped                # octets, while lingering
     cdef Py_ssize_t peeked              # octets of a head that was looked at, before there is a handler
-    cdef bint replied                   # to such a head
+    cdef bint alone, replied            # nothing stood behind it; it was answered
     cdef unsigned long thread           # that offers it to a handler, 0 for none
     cdef Channel channel
     cdef readonly RequestReader reader  # rfile of the handler, unless that has replaced it
@@ -175,9 +172,9 @@ cdef class Connection:
 
     @property
     def head(self):
-        """The RequestHead that OFFER or ANSWER is about, while no handler has read of it; else None.
+        """The RequestHead of the next request, while no handler has read of it; None where it is not here.
 
-        Before there is a handler it is there only if it came in one piece and plainly: not an octet is read.
+        Before there is a handler it is only looked at, and not an octet is read.
         """
         if self.state == ANSWERING:
             return self.reader.awaited_head()
@@ -215,11 +212,13 @@ cdef class Connection:
         self.writer.left = -1
         return self._told(self._send(now), now)
 
-    def reply(self, bytes octets not None, bint close, double now):
-        """Answer the request whose ``head`` was seen with ``octets``, without the handler.
+    @property
+    def last(self):
+        """Whether the loop is ending, and no request has come behind the one whose ``head`` was seen."""
+        return self.ending.begun and (self.alone if self.state == WAITING else self.reader.is_last_head())
 
-        ``close`` where the octets say so. Returns an action.
-        """
+    def reply(self, bytes octets not None, bint close, double now):
+        """Answer the request whose ``head`` was seen; ``close`` where the octets say so. Returns an action."""
         if self.state == WAITING:
             return self._reply_early(octets, close, now)
         self.reader.pass_head()
@@ -231,11 +230,8 @@ cdef class Connection:
         return self.answered(close, now)
 
     def turn_away(self, bytes octets not None, double now):
-        """Answer before anything is read, and part. Returns an action.
-
-        The connection ends without an answer where only its own class can write to the socket.
-        """
-        if type(self.sock) is not socket.socket or not self._say(octets):
+        """Answer before anything is read, if it is a plain socket, and part. Returns an action."""
+        if type(self.sock) is not socket.socket or fs_send(self.fd, <char *>octets, len(octets), 0) < 0:
             return DO_END
         return self._told(self._linger_on(now), now)
 
@@ -355,6 +351,7 @@ cdef class Connection:
         return self.state == HANDSHAKING or self.state == WAITING or self.state == IDLE
 
     cdef int _ready(self, double now) except -1:
+        cdef uint8_t octet
         if self.state == SENDING:
             return self._send(now)
         if self.state == DRAINING:
@@ -364,7 +361,8 @@ cdef class Connection:
         if self.state == HANDSHAKING:
             return self._shake_hands(now)
         if self.state == WAITING:
-            return DO_END if self.replied and self._has_ended() else DO_OFFER
+            # Who leaves after its reply need not be told of to a handler.
+            return DO_END if self.replied and fs_peek(self.fd, &octet, 1) == 0 else DO_OFFER
         if self.state == ANSWERING:
             return self._send_behind()
         return self._read(now)
@@ -463,37 +461,29 @@ cdef class Connection:
         """The first request's head, looked at in the socket. None where it is not plainly there."""
         cdef uint8_t[PEEKED] octets
         cdef Py_ssize_t size
-        cdef RequestParser parser
+        cdef RequestParser parser = RequestParser()
         cdef RequestHead head
         if type(self.sock) is not socket.socket:
             return None
         size = fs_peek(self.fd, octets, sizeof(octets))
-        parser = RequestParser()
         if size <= 0 or parser.advance(octets, size) != COMPLETE or parser.head_start:
             return None
         head = parser.release(octets, size)
-        self.peeked = PyBytes_GET_SIZE(head.raw)
+        self.peeked = len(head.raw)
+        self.alone = self.peeked == size
         # To close while more is unread would reset the connection, and the reset can overtake the answer.
-        return head if head.framing.keep_alive or self.peeked == size else None
+        return head if head.framing.keep_alive or self.alone else None
 
     cdef int _reply_early(self, bytes octets, bint close, double now) except -1:
-        """What comes next is a first request as well."""
         cdef uint8_t[PEEKED] scrap
-        if fs_recv(self.fd, scrap, self.peeked) != self.peeked or not self._say(octets) or close:
+        if fs_recv(self.fd, scrap, self.peeked) != self.peeked:
+            return DO_END
+        # A socket that has sent nothing, or next to nothing, takes a few octets at once.
+        if fs_send(self.fd, <char *>octets, len(octets), False) != len(octets) or close:
             return DO_END
         self.replied = True
         self.deadline = now + (self.timeout or IDLE_TIMEOUT)
         return self._told(DO_WAIT, now)
-
-    cdef bint _has_ended(self) noexcept:
-        """Whether the client has ended its stream, so that no handler need be made to be told."""
-        cdef uint8_t octet
-        return fs_peek(self.fd, &octet, 1) == 0
-
-    cdef bint _say(self, bytes octets) noexcept:
-        """Send a few octets through a socket that has sent none, or next to none: it takes them at once."""
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(octets)
-        return fs_send(self.fd, PyBytes_AS_STRING(octets), size, False) == size
 
     # -- Sending -------------------------------------------------------------------------------
 

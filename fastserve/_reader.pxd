@@ -63,6 +63,7 @@ cdef class RequestReader:
     cdef bytes _generic_line(self, Py_ssize_t limit)
     cdef Py_ssize_t _into(self, target, bint once) except -1
     cdef bint is_spent(self) noexcept
+    cdef bint is_last_head(self) except -1
     cdef bint is_last(self) except -1
     cdef bint _is_next_line(self, Py_ssize_t limit) noexcept
     cdef bint _begin_next(self) except -1

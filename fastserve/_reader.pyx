@@ -238,6 +238,10 @@ cdef class RequestReader:
         # What is missing of its body comes first. Without a length nobody can tell where the next one begins.
         return size < left or left < 0 or (size == left and not self.channel.has_more())
 
+    cdef bint is_last_head(self) except -1:
+        """Whether no octet has come behind the head that is here."""
+        return self.channel.stop - self.channel.start == self.head_size and not self.channel.has_more()
+
     cdef bint _begin_next(self) except -1:
         """In a thread of its own: read past the rest of the last request. False where that cannot be."""
         cdef Rest rest

@@ -294,6 +294,7 @@ def test_the_service_of_the_readme(folder: Path, manager: socket.socket) -> None
             assert ask(sock.getsockname(), GET).body == BODY
             process.terminate()
             assert manager.recv(100) == b"STOPPING=1"
+            process.communicate(timeout=WAIT)  # a second signal would find the interpreter at its end
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="this machine has no systemd tools")
@@ -319,8 +320,9 @@ def test_the_service_manager_is_told(manager: socket.socket, folder: Path, numbe
             assert client.ask(GET).body == BODY
             process.send_signal(number)
             assert manager.recv(100) == b"STOPPING=1"
+        process.communicate(timeout=WAIT)
     finally:
-        process.terminate()
+        process.kill()
         process.communicate(timeout=WAIT)
     assert process.returncode == 0
     manager.setblocking(False)

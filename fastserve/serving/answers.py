@@ -7,6 +7,7 @@ serving.loop calls it.
 import time
 from typing import Any, Final
 
+from fastserve._conn import Connection
 from fastserve._head import RequestHead
 from fastserve._response import ResponseHead, http_date
 from fastserve.limits import RETRY_AFTER
@@ -27,16 +28,18 @@ class Health:
         self._starts = tuple(line.encode() for line in lines)
         self._software = software(handler_class)
 
-    def answer(self, head: RequestHead | None) -> tuple[bytes, bool] | None:
-        """Return the octets of the answer and whether the connection closes; None for any other request.
+    def answer(self, conn: Connection) -> tuple[bytes, bool] | None:
+        """Return the octets that ``conn`` is to reply, and whether it closes; None for any other request.
 
         Also for one with a body: what is done with bodies is the handler's.
         """
+        head = conn.head
         if head is None or not head.raw.startswith(self._starts):
             return None
         if head.rejection or not head.is_plain or head.content_length > 0:
             return None
-        return text_answer(head, 200, "OK", "ok\n", self._software, {"Cache-Control": "no-store"})
+        closes = conn.last or not head.keep_alive
+        return text_answer(head, closes, 200, "OK", "ok\n", self._software, {"Cache-Control": "no-store"})
 
 
 def check_path(path: str) -> None:
@@ -49,7 +52,7 @@ def no_room(handler_class: Any) -> bytes:
     """Return the octets of 503 (Service Unavailable), for a client whose request nobody has read."""
     fields = {"Retry-After": str(RETRY_AFTER)}
     words = "Service Unavailable", "too many connections\n"
-    return text_answer(None, 503, *words, software(handler_class), fields)[0]
+    return text_answer(None, True, 503, *words, software(handler_class), fields)[0]
 
 
 def software(handler_class: Any) -> str | None:
@@ -64,13 +67,14 @@ def software(handler_class: Any) -> str | None:
 
 def text_answer(
     request: RequestHead | None,
+    closes: bool,
     status: int,
     reason: str,
     text: str,
     server: str | None,
     fields: dict[str, str],
 ) -> tuple[bytes, bool]:
-    """Return a whole answer, and whether the connection closes: it does where nobody has read the request."""
+    """Return a whole answer to a request (None: nobody has read it), and whether it closes the connection."""
     method, version = (request.method, request.version) if request is not None else (None, None)
     head = ResponseHead()
     head.status_line("HTTP/1.1", status, reason)
@@ -81,5 +85,5 @@ def text_answer(
     head.header("Content-Length", len(text))
     for name, value in fields.items():
         head.header(name, value)
-    closes = head.end(method, version, request is None or not request.keep_alive)
+    head.end(method, version, closes)
     return head.take() + (b"" if method == "HEAD" else text.encode()), closes

@@ -354,7 +354,7 @@ class Loop:
     def _spare(self, conn: Connection, usual: Callable[[Connection], int]) -> int:
         """Answer a request for the server's health without a handler, and any other as ``usual``."""
         assert self._health is not None
-        answer = self._health.answer(conn.head)
+        answer = self._health.answer(conn)
         return usual(conn) if answer is None else conn.reply(*answer, self._now)
 
     def _answer(self, conn: Connection) -> int:

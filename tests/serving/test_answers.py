@@ -17,7 +17,6 @@ from serving.apps import Files, Gate, HTTPServer, Quiet, ThreadingHTTPServer
 from serving.secure import HTTPSServer
 
 import fastserve
-from fastserve._parser import RequestParser
 from fastserve.serving import answers
 from fastserve.serving.answers import Health
 
@@ -357,11 +356,23 @@ def test_what_software_says_of_itself(handler: Any, told: str | None) -> None:
     assert answers.software(handler) == told
 
 
-def test_heads_that_are_not_there() -> None:
-    health = Health("/health", Quiet)
-    assert health.answer(None) is None
-    parser = RequestParser()
-    assert parser.feed(HEALTH)
-    octets, closes = health.answer(parser.take(HEALTH)) or (b"", True)
-    assert octets.endswith(b"\r\n\r\nok\n")
-    assert not closes
+# -- A loop that ends ------------------------------------------------------------------------------
+
+
+@SERVERS
+@pytest.mark.parametrize("first", [True, False])
+def test_a_server_that_drains_says_so(serve: Serve, server_class: Any, first: bool) -> None:
+    """And loses no request: who asks once more is answered, and told that this was the last."""
+    server = serve(Quiet, server_class)
+    with Client(server.server_address) as client, Client(server.server_address) as other:
+        assert is_well(client.ask(HEALTH))
+        if not first:
+            assert client.ask(request(target="/path")).body == b"/path"
+        other.send(b"GET / HTTP/1.1\r\n")  # holds the end up
+        server.drain(5)
+        client.send(HEALTH + HEALTH)
+        replies = [client.reply(), client.reply()]
+        assert all(map(is_well, replies))
+        assert [reply and reply.get("Connection") for reply in replies] == [None, "close"]
+        assert client.is_closed()
+        assert other.ask(b"Host: a\r\n\r\n").body == b"/"

@@ -482,7 +482,7 @@ cdef class Connection:
         if fs_send(self.fd, <char *>octets, len(octets), False) != len(octets) or close:
             return DO_END
         self.replied = True
-        self.deadline = now + (self.timeout or IDLE_TIMEOUT)
+        self.deadline = now + (self.timeout or self.deadlines.idle)
         return self._told(DO_WAIT, now)
 
     # -- Sending -------------------------------------------------------------------------------

@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import functools
-import io
 import math
 import os
-import select
 import signal
 import socket
 import socketserver
-import stat
 import sys
-import threading
-import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from fastserve import limits
+from fastserve import console, limits
+from fastserve.console import Log
 from fastserve.server import (
     GOODBYE,
     CGIHTTPRequestHandler,
@@ -50,10 +45,6 @@ if TYPE_CHECKING:
 
 PORT: Final = 8000
 PROTOCOLS: Final = ("HTTP/1.1", "HTTP/1.0")  # the first is the default
-# What a pipe that is ready takes without waiting (POSIX: at least 512 bytes).
-PIPE_BUF: Final = getattr(select, "PIPE_BUF", 512)
-# For a reader who does not empty a full pipe, in seconds, and only once.
-READER_PATIENCE: Final = 0.1
 TOKEN_MARKS: Final = "!#$%&'*+-.^_`|~"  # RFC 9110 5.6.2, beside letters and digits
 
 LISTEN_ADVICE: Final = {
@@ -430,128 +421,19 @@ def _pem_trouble(path: StrPath, mark: str, kind: str) -> str | None:
 # -- Running -----------------------------------------------------------------------------------
 
 
-def _takes_more(file: Any, within: float = 0) -> bool:
-    """Whether it takes PIPE_BUF bytes within so many seconds; True also of what has no descriptor."""
-    try:
-        return bool(select.select((), (file,), (), within)[1])
-    except (OSError, TypeError, ValueError):
-        return True
-
-
-def _say(line: str) -> None:
-    try:
-        if not _Log.leaving or _takes_more(sys.stdout):
-            print(line, flush=True)
-            return
-    except OSError:
-        pass
-    # Nobody reads. What print has buffered must still go somewhere when the interpreter exits.
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
-
-
-def _complain(message: str) -> None:
-    """Write one line, whatever the words of the command line had in them."""
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
-    print(f"fastserve: error: {line}", file=sys.stderr, flush=True)
-
-
-class _Unheard(BaseException):
-    """Out of a write to the log that would wait for ever."""
-
-
-class _Log(io.FileIO):
-    """stderr of a process that lives longer than the reader of its log: what nobody takes is lost.
-
-    Once we are leaving also what would have to wait, and what is waiting: nothing else would end it, neither
-    here nor when the interpreter flushes its streams.
-    """
-
-    leaving = False
-    patience = READER_PATIENCE
-    turns: Any = None  # a file to lock, so that of several processes one writes at a time
-    waiting = False  # a write of the main thread, which is the one that signals interrupt
-
-    @classmethod
-    def give_up(cls) -> None:
-        """In a signal's handler: end a write that it has interrupted, where nobody reads."""
-        if cls.waiting and not _takes_more(sys.stderr):
-            raise _Unheard
-
-    def write(self, data: Any) -> int:
-        try:
-            _Log.waiting = threading.current_thread() is threading.main_thread()
-            with contextlib.suppress(OSError, _Unheard), self._turn():
-                rest = data
-                while rest and self._has_room():  # a pipe may take part of what is longer than PIPE_BUF
-                    piece = rest[:PIPE_BUF] if self.leaving else rest
-                    rest = rest[super().write(piece) or len(rest) :]
-        finally:
-            _Log.waiting = False
-        return len(data)
-
-    def _has_room(self) -> bool:
-        """Whether to write: while leaving only if somebody reads."""
-        if self.leaving and not _takes_more(self, self.patience):
-            _Log.patience = 0.0
-            return False
-        return True
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Keep other processes from writing: what is longer than PIPE_BUF enters a pipe in pieces."""
-        mine = self.turns is not None and self._take_turn()
-        try:
-            yield
-        finally:
-            if mine:
-                fcntl.lockf(self.turns, fcntl.LOCK_UN)
-
-    def _take_turn(self) -> bool:
-        """Wait for our turn; while leaving not for long, as whoever has it may wait for ever."""
-        if not self.leaving:
-            fcntl.lockf(self.turns, fcntl.LOCK_EX)
-            return True
-        for _ in range(10):
-            with contextlib.suppress(OSError):
-                fcntl.lockf(self.turns, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            time.sleep(0.01)
-        return False
-
-
-def _open_log() -> None:
-    own = sys.__stderr__
-    if sys.stderr is None:  # started with a closed stderr
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (open as long as the process)
-    elif own is not None and sys.stderr is own:  # not what a program that calls main() put there
-        file = io.BufferedWriter(_Log(own.fileno(), "w", closefd=False))
-        sys.stderr = io.TextIOWrapper(file, own.encoding, own.errors, line_buffering=True)
-
-
 def _leave(signum: int) -> None:
     """A signal has begun the end: from now on we wait for nobody who is to hear us."""
-    _Log.leaving = True
+    Log.leaving = True
     systemd.notify(systemd.STOPPING)
     if signum == signal.SIGINT:
-        _say(GOODBYE)
-    _Log.give_up()
-
-
-def _share_log() -> None:
-    """Let the processes that are forked from this one write in turns, where the system sees to less."""
-    if sys.stderr is None or not isinstance(getattr(sys.stderr.buffer, "raw", None), _Log):
-        return
-    if not stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):  # a file takes lines of any length whole
-        import tempfile
-
-        with contextlib.suppress(OSError):
-            _Log.turns = tempfile.TemporaryFile()  # noqa: SIM115  (open as long as the process)
+        console.say(GOODBYE)
+    Log.give_up()
 
 
 def _begin_work(httpd: HTTPServer, grace: float) -> None:
     """In a worker: wait for readers, and when SIGTERM comes, end as a process does that serves alone."""
-    _Log.leaving, _Log.patience = False, READER_PATIENCE
+    Log.begin()
+    os.environ.pop("NOTIFY_SOCKET", None)  # what state the service is in, the supervisor tells
     stopping = Stopping(_leave)
     stopping.server, stopping.grace = httpd, grace
     signal.signal(signal.SIGTERM, stopping)
@@ -587,19 +469,20 @@ def _serve(httpd: HTTPServer, options: argparse.Namespace, stopping: Stopping) -
 
     def announce() -> None:
         systemd.notify(systemd.READY)
-        _say(banner)
+        console.say(banner)
 
     if options.workers is None:
         stopping.server = httpd
         announce()
         httpd.serve_forever()
         return
-    _share_log()
-    _Log.leaving = True  # who waits for a reader of its words does not see to its workers
+    console.share_log()
+    Log.leaving = True  # who waits for a reader of its words does not see to its workers
     begin = functools.partial(_begin_work, httpd, options.grace)
     reload = None if options.tls_cert is None else functools.partial(_reload_certificate, httpd, options)
     processes.supervise(
-        httpd, options.workers, grace=options.grace, prepare=begin, ready=announce, reload=reload)
+        httpd, options.workers, grace=options.grace, prepare=begin, ready=announce, reload=reload,
+        ending=functools.partial(systemd.notify, systemd.STOPPING))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -607,7 +490,7 @@ def main(argv: list[str] | None = None) -> int:
 
     It takes the process as its own: it sets signal handlers, so it runs in the main thread.
     """
-    _open_log()
+    console.open_log()
     stopping = Stopping(_leave)
     stopping.catch()
     try:
@@ -618,12 +501,12 @@ def main(argv: list[str] | None = None) -> int:
                 _serve(httpd, options, stopping)
             stopping.ignore()
     except Refusal as refusal:
-        _complain(str(refusal))
+        console.complain(str(refusal))
         return 2
     except processes.GaveUp as reason:
-        _complain(str(reason))
+        console.complain(str(reason))
         return 1
     except KeyboardInterrupt:
-        _Log.leaving = True
-        _say(GOODBYE)
+        Log.leaving = True
+        console.say(GOODBYE)
     return 0

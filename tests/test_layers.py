@@ -28,7 +28,7 @@ LAYERS = {
            "serving.listeners", "serving.processes", "serving.answers", "serving.bound", "serving.loop",
            "serving.experience", "serving.threads", "serving.leader"),
     "5": ("server",),
-    "6": ("installing", "__init__", "stopping", "cli", "__main__", "patched"),
+    "6": ("installing", "__init__", "stopping", "console", "cli", "__main__", "patched"),
 }
 
 STANDARD = sys.stdlib_module_names | {"__future__"}

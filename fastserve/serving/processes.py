@@ -52,6 +52,7 @@ def supervise(
     prepare: Callable[[], object] | None = None,
     ready: Callable[[], object] | None = None,
     reload: Callable[[], object] | None = None,
+    ending: Callable[[], object] | None = None,
 ) -> None:
     """Serve with that many processes until SIGTERM or SIGINT; the signal handlers are ours meanwhile.
 
@@ -59,7 +60,8 @@ def supervise(
     ``share`` all of them accept from its one socket, as they do anyway where it is none of TCP.
 
     ``prepare`` is called in each worker before it serves, ``ready`` here once all of them do, ``reload`` here
-    before SIGHUP replaces them; an exception that it raises is told, and they stay.
+    before SIGHUP replaces them; an exception that it raises is told, and they stay. ``ending`` is called
+    when a signal has begun the end.
 
     Raises KeyboardInterrupt when SIGINT has ended it, GaveUp if workers end as soon as they start,
     RuntimeError where threads run already: a fork has none of them, and keeps their locks.
@@ -68,7 +70,7 @@ def supervise(
         raise RuntimeError("worker processes must be started before threads are")
     sockets = listeners.spread(server, workers, share)
     try:
-        Supervisor(server, sockets, grace, prepare, ready, reload).run()
+        Supervisor(server, sockets, grace, prepare, ready, reload, ending).run()
     finally:
         for listener in {*sockets} - {server.socket}:
             listener.close()
@@ -184,12 +186,14 @@ class Supervisor:
         prepare: Callable[[], object] | None,
         ready: Callable[[], object] | None,
         reload: Callable[[], object] | None,
+        ending: Callable[[], object] | None,
     ) -> None:
         self._server = server
         self._grace = grace
         self._prepare = prepare
         self._ready = ready
         self._reload = reload
+        self._ending = ending
         self._slots = [Slot(listener) for listener in sockets]
         self._workers: dict[int, Worker] = {}
         self._renewing: deque[Slot] = deque()  # whose worker is to be replaced; the first one's is, just now
@@ -285,6 +289,8 @@ class Supervisor:
             return
         if not again:
             self._ended_by, self._ended_at = number, time.monotonic()
+            if self._ending:
+                self._ending()
         self._renewing.clear()
         for slot in self._slots:
             slot.due = math.inf

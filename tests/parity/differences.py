@@ -185,8 +185,8 @@ DIFFERENCES: Final = {
         "those of many connections in one thread, which is a daemon. Thread-locals hold for a request; "
         "daemon_threads and block_on_close keep their meaning: whether handlers under way are waited for. A "
         "class with a process_request() or process_request_thread() of its own is as http.server's",
-        reason="a thread for each connection costs more than most answers; with keep-alive it does nothing for "
-        "most of its life",
+        reason="a thread for each connection costs more than most answers; with keep-alive it does nothing "
+        "for most of its life",
     ),
     "first-bytes": Difference(
         title="A handler is made when its client has sent something",

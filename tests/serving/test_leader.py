@@ -475,7 +475,8 @@ BOTH = pytest.mark.parametrize("module", ["http.server", "fastserve"])
 
 def output(module: str, daemon: bool, wait: str) -> list[str]:
     program = AT_THE_END.format(module=module, daemon=daemon, wait=wait)
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert (run.returncode, run.stderr.count("Traceback")) == (0, 0), run.stderr
     return run.stdout.split()
 

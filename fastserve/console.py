@@ -18,7 +18,7 @@ from typing import Any, Final
 # What a pipe that is ready takes without waiting (POSIX: at least 512 bytes).
 PIPE_BUF: Final = getattr(select, "PIPE_BUF", 512)
 # For a reader who does not empty a full pipe, in seconds, and only once.
-READER_PATIENCE: Final = 0.1
+READER_PATIENCE: Final = 1.0
 
 
 def takes_more(file: Any, within: float = 0) -> bool:

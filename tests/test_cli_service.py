@@ -330,6 +330,31 @@ def test_the_service_manager_is_told(manager: socket.socket, folder: Path, numbe
         manager.recv(100)
 
 
+def test_workers_say_nothing_of_their_own(manager: socket.socket, folder: Path) -> None:
+    """Also one that is replaced, or ends, is not the service."""
+    words = "--workers", "2", "--pidfile", "pid", "-d", str(folder)
+    with listener() as sock:
+        env = {"NOTIFY_SOCKET": manager_name()}
+        process = spawn(*words, env=env, stdout=subprocess.DEVNULL, **activation(sock))
+        try:
+            assert manager.recv(100) == b"READY=1"
+            assert Path("pid").read_text() == f"{process.pid}\n"
+            assert ask(sock.getsockname(), GET).body == BODY
+            process.send_signal(signal.SIGHUP)
+            assert ask(sock.getsockname(), GET).body == BODY
+            process.terminate()
+            assert manager.recv(100) == b"STOPPING=1"
+            process.communicate(timeout=WAIT)
+        finally:
+            process.kill()
+            process.communicate(timeout=WAIT)
+    assert process.returncode == 0
+    manager.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        manager.recv(100)
+    assert os.listdir() == ["served"]
+
+
 def test_a_manager_that_is_not_there_is_no_reason_to_stop(folder: Path) -> None:
     with serving("0", "-d", str(folder), env={"NOTIFY_SOCKET": "/no/such/socket"}) as server:
         assert server.get("/data.bin")[1] == BODY

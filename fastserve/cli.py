@@ -481,13 +481,9 @@ def _serve(httpd: HTTPServer, options: argparse.Namespace, stopping: Stopping) -
     begin = functools.partial(_begin_work, httpd, options.grace)
     reload = None if options.tls_cert is None else functools.partial(_reload_certificate, httpd, options)
     processes.supervise(
-<<<<<<< HEAD
-        httpd, options.workers, grace=options.grace, prepare=begin, ready=announce, reload=reload,
+        httpd, options.workers, grace=options.grace, share=options.inherited is not None,
+        prepare=begin, ready=announce, reload=reload,
         ending=functools.partial(systemd.notify, systemd.STOPPING))
-=======
-        httpd, options.workers, grace=options.grace, share=options.inherited is not None, prepare=begin,
-        ready=announce, reload=reload)
->>>>>>> 132337e (cli: workers share a socket that was inherited)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -31,7 +31,7 @@ from servers import ROOT, TREE, WORKLOADS, Contestant, Server, Workload, handler
 TOOL = ROOT / "tests" / "live" / "attackers.py"
 LARGE = 16 << 20  # bytes, more than a kernel takes at once
 OWN = 20  # sockets of a server that nobody is connected to, at most
-PATIENCE = 20  # seconds for the attackers to connect, and for their connections to end
+PATIENCE = 60  # seconds for the attackers to connect, and for their connections to end
 
 # With the length of slow bodies: one the loop waits for before a handler runs, one that holds a thread.
 ATTACKED = {
@@ -108,7 +108,7 @@ class Bench:
                 with running(contestant, workload, site, self.server_core) as server:
                     size = load.answer_size(server.place.port, workload.path, workload.body)
                     self.wrk(server, size)
-                    rows += [(name, *self.measure(server, attack, size, length)) for attack in self.attacks()]
+                    rows += [(name, *self.row(server, attack, size, length)) for attack in self.attacks()]
         print(aligned(rows))
 
     def attacks(self) -> list[Attack]:
@@ -118,6 +118,13 @@ class Bench:
             if attack not in present:
                 print(f"{attack.name} is left out: not installed", file=sys.stderr)
         return present
+
+    def row(self, server: Server, attack: Attack, size: int, length: int) -> list[str]:
+        try:
+            return self.measure(server, attack, size, length)
+        except BenchError as reason:  # a machine that is busy with something else, as a rule
+            server.ensure_alive()
+            return [attack.name, *"----", str(reason)]
 
     def measure(self, server: Server, attack: Attack, size: int, length: int) -> list[str]:
         alone: list[Rates] = []

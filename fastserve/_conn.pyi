@@ -3,9 +3,9 @@
 import socket
 from typing import Any, Final, final
 
-from fastserve._deadlines import Deadlines
+from fastserve._deadlines import Deadlines, Ending
 from fastserve._head import RequestHead
-from fastserve._reader import Ending, RequestReader
+from fastserve._reader import RequestReader
 from fastserve._writer import ResponseWriter
 
 STATE_NAMES: Final[tuple[str, ...]]

@@ -1,15 +1,4 @@
-"""One connection of the loop: its state, its deadline, and what is to be done with it next.
-
-    HANDSHAKING  a TLS handshake is under way
-    WAITING      accepted, not an octet read, no handler made
-    IDLE         between two requests
-    HEAD         a part of a request head is here
-    BODY         a head is here, and a part of a body that is collected before the handler runs
-    ANSWERING    a handler runs
-    SENDING      it has returned, and not all it wrote has left
-    DRAINING     the rest of a body it did not read is passed over
-    LINGERING    the last answer has left; the client reads it while what it still sends is dropped
-    CLOSED       given back
+"""One connection of the loop: its state (_states), its deadline, and what is to be done with it next.
 
 Every method answers with an action: WAIT (for what `interest` says, until `deadline`), SETTLE (wait, but
 the loop's selector or timers do not know for what yet), OFFER (make a handler), ANSWER (let it answer one
@@ -28,10 +17,13 @@ from libc.stdint cimport int64_t, uint8_t
 
 from fastserve._ascii cimport fs_check
 from fastserve._channel cimport Channel
-from fastserve._deadlines cimport PLAIN, Deadlines
+from fastserve._deadlines cimport PLAIN, Deadlines, Ending
 from fastserve._head cimport RequestHead
 from fastserve._parser cimport COMPLETE, NEED_MORE, NONE, REQUEST_TIMEOUT, RequestParser
-from fastserve._reader cimport CLOSE, DRAIN, Ending, RequestReader
+from fastserve._reader cimport CLOSE, DRAIN, RequestReader
+from fastserve._states cimport (
+    ANSWERING, BODY, CLOSED, DRAINING, HANDSHAKING, HEAD, IDLE, LINGERING, SENDING, WAITING, fs_is_edge,
+)
 from fastserve._sys cimport AGAIN, fs_peek, fs_poll, fs_recv, fs_send
 from fastserve._writer cimport OCTETS_WAIT, ResponseWriter
 
@@ -50,35 +42,8 @@ cdef extern from "<sys/socket.h>":
     int shutdown_fd "shutdown"(int fd, int how) nogil
     int SHUT_WR
 
-cdef enum State:
-    HANDSHAKING
-    WAITING
-    IDLE
-    HEAD
-    BODY
-    ANSWERING
-    SENDING
-    DRAINING
-    LINGERING
-    CLOSED
-
 STATE_NAMES = ("HANDSHAKING", "WAITING", "IDLE", "HEAD", "BODY", "ANSWERING", "SENDING", "DRAINING",
                "LINGERING", "CLOSED")
-
-# From which state to which: one bit a state. Every state may be closed.
-cdef int[10] EDGES
-EDGES[:] = [
-    1 << WAITING,
-    1 << IDLE | 1 << LINGERING,
-    1 << HEAD | 1 << BODY | 1 << ANSWERING,
-    1 << BODY | 1 << ANSWERING,
-    1 << ANSWERING,
-    1 << IDLE | 1 << SENDING | 1 << DRAINING | 1 << LINGERING,
-    1 << IDLE | 1 << DRAINING | 1 << LINGERING,
-    1 << IDLE | 1 << LINGERING,
-    0,
-    0,
-]
 
 # What is to be done next.
 WAIT = 0
@@ -370,7 +335,7 @@ cdef class Connection:
     # -- The one mover -------------------------------------------------------------------------
 
     cdef void _move(self, int state) noexcept:
-        fs_check(state == CLOSED or EDGES[self.state] & (1 << state), "an edge of the state table")
+        fs_check(fs_is_edge(self.state, state), "an edge of the state table")
         self.state = state
 
     cdef double _stay(self, int state, double now) noexcept:

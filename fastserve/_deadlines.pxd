@@ -1,4 +1,4 @@
-# A server's timeouts, as _channel, _reader, _writer and _conn read them.
+# What a loop's connections share, as _channel, _reader, _writer and _conn read it.
 
 from libc.stdint cimport int64_t
 
@@ -17,3 +17,10 @@ cdef class Deadlines:
 
 
 cdef Deadlines PLAIN        # those of limits.py
+
+
+cdef class Ending:
+    cdef public bint begun  # no request is read but those that are under way
+
+
+cdef Ending NEVER           # where there is no loop

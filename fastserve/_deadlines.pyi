@@ -1,4 +1,4 @@
-# What Python sees of a server's timeouts. tests/test_imports.py holds names and parameters to the module.
+# What Python sees of what a loop's connections share; tests/test_imports.py holds names and parameters to it.
 
 from typing import final
 
@@ -7,5 +7,9 @@ from fastserve.limits import Timeouts
 @final
 class Deadlines:
     def __new__(cls, timeouts: Timeouts) -> Deadlines: ...
+
+@final
+class Ending:
+    begun: bool
 
 def of_server(timeouts: object) -> Deadlines: ...

@@ -1,4 +1,6 @@
-"""The timeouts of one server as C numbers, and the one place that says when a client is too slow.
+"""What all connections of a loop share: its timeouts, and whether it is ending.
+
+The timeouts of one server as C numbers, and the one place that says when a client is too slow.
 
 Made of a limits.Timeouts for a server, and shared by all its connections. It has no clock: whoever waits
 says what time it is. _channel, _reader, _writer and _conn read it; serving.loop and handlers.base make it.
@@ -34,6 +36,13 @@ cdef class Deadlines:
             left = min(left, self.grace + moved / self.min_rate - waited)
         return now + max(left, 0)
 
+
+@cython.final
+cdef class Ending:
+    """Whether a loop is coming to its end: all its connections look at the same one, in any thread."""
+
+
+cdef Ending NEVER = Ending()
 
 cdef Deadlines PLAIN = Deadlines(limits.Timeouts())
 

@@ -69,11 +69,12 @@ cdef enum Phase:
 
 cdef enum:
     QUIET_LOOKS = 16        # without a run, before the watcher goes to sleep
-    LOOKS = 100             # before it sees to signals
 
 # In microseconds.
 cdef long long LOOK = <long long>(limits.LATE * 1e6)
 cdef long long SLEEP = <long long>(limits.SIGNAL_DELAY * 1e6)
+# Until the watcher, who needs the GIL for that, sees to signals.
+cdef int LOOKS = <int>(limits.SIGNAL_DELAY / limits.LATE)
 
 
 @cython.final

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t
 
 from fastserve._channel cimport Channel
 from fastserve._chunks cimport ChunkDecoder
+from fastserve._deadlines cimport Ending
 from fastserve._head cimport RequestHead
 from fastserve._parser cimport RequestParser
 
@@ -12,10 +13,6 @@ cdef enum Rest:         # what stands between a request that was answered and th
     READY               # nothing
     DRAIN               # octets of its body that are still to arrive
     CLOSE               # nobody can tell where the next one would begin
-
-
-cdef class Ending:
-    cdef public bint begun      # no request is read but those that are under way
 
 
 cdef class RequestReader:

@@ -11,10 +11,6 @@ from fastserve._channel import Channel
 from fastserve._head import RequestHead
 
 @final
-class Ending:
-    begun: bool
-
-@final
 class RequestReader(io.BufferedIOBase):
     def __new__(cls, channel: Channel) -> RequestReader: ...
     def next_line(self, size: int) -> bytes: ...

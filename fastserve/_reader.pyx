@@ -17,6 +17,7 @@ from libc.string cimport memchr, memcpy
 from fastserve._ascii cimport Cursor
 from fastserve._channel cimport Channel
 from fastserve._chunks cimport ChunkDecoder
+from fastserve._deadlines cimport NEVER
 from fastserve._head cimport RequestHead
 from fastserve._parser cimport (
     COMPLETE, NEED_MORE, REQUEST_LINE_TOO_LONG, REQUEST_TIMEOUT, RequestParser,
@@ -40,14 +41,6 @@ cdef enum Mode:
 cdef Py_ssize_t MAX_LINE = limits.MAX_LINE
 cdef int64_t MAX_DRAINED_BODY = limits.MAX_DRAINED_BODY
 cdef double PASSED = 1e-9           # a deadline long gone: nothing is waited for
-
-
-@cython.final
-cdef class Ending:
-    """Whether a loop is coming to its end: all its connections look at the same one, in any thread."""
-
-
-cdef Ending NEVER = Ending()        # where there is no loop
 
 
 @cython.final
@@ -321,7 +314,8 @@ cdef class RequestReader:
         if self._fill(deadline):
             return True
         if self.decoder is not None:
-            raise ValueError("the chunked body broke off")
+            self.channel.fail()         # nobody is told of a client that has gone
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the chunked body broke off")
         return False
 
     cdef double _body_deadline(self) except? -1:

@@ -72,8 +72,8 @@ BACKLOG: Final = 1024
 MAX_TURNED_AWAY: Final = 64
 # What such a client is asked to wait, in whole seconds (Retry-After).
 RETRY_AFTER: Final = 5
-# How long it is not said again that there is no room.
-BOUND_REPEAT: Final = 60.0
+# How long it is not said again that there is no room, or no descriptor.
+COMPLAINT_REPEAT: Final = 60.0
 # How long accepting pauses when descriptors run out, unless one is closed sooner.
 ACCEPT_PAUSE: Final = 1.0
 

@@ -23,9 +23,8 @@ import pytest
 from helpers import PATIENCE, Client
 
 from fastserve._conn import SETTLE, WAIT, Connection, attach, open_streams
-from fastserve._deadlines import of_server
+from fastserve._deadlines import Ending, of_server
 from fastserve._head import RequestHead
-from fastserve._reader import Ending
 from fastserve._response import ResponseHead
 from fastserve.limits import Timeouts
 from fastserve.serving.timers import Timers

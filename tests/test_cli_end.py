@@ -103,6 +103,8 @@ def refuses(server: Server) -> bool:
         socket.create_connection(("127.0.0.1", server.port), WAIT).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # came as the socket was being closed
+        pass
     return False
 
 

@@ -12,7 +12,7 @@ from test_conn import PREPARE, TIMES, post
 
 from fastserve import limits
 from fastserve._conn import ANSWER, END, OFFER, WAIT, Connection
-from fastserve._reader import Ending
+from fastserve._deadlines import Ending
 from fastserve._response import ResponseHead
 from fastserve.serving.timers import TICK
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Collection
 
 from fastserve._conn import Connection
-from fastserve.limits import BOUND_REPEAT, MAX_TURNED_AWAY, TICK
+from fastserve.limits import COMPLAINT_REPEAT, MAX_TURNED_AWAY, TICK
 
 
 class Bound:
@@ -36,7 +36,7 @@ class Bound:
             return False
         if now >= self._speak and sys.stderr is not None:
             sys.stderr.write(f"fastserve: {self._most} connections are open, which is all there may be\n")
-            self._speak = now + BOUND_REPEAT
+            self._speak = now + COMPLAINT_REPEAT
         return True
 
     def longest_idle(self, connections: Collection[Connection], now: float) -> Connection | None:

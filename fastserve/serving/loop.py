@@ -34,8 +34,7 @@ from typing import Any, Final
 
 from fastserve import limits
 from fastserve._conn import ANSWER, END, OFFER, SETTLE, WAIT, Connection
-from fastserve._deadlines import of_server
-from fastserve._reader import Ending
+from fastserve._deadlines import Ending, of_server
 from fastserve.overrides import is_own
 from fastserve.serving import tls
 from fastserve.serving.answers import Health, no_room
@@ -75,7 +74,7 @@ class Loop:
         self._again: deque[Connection] = deque()  # has more pipelined requests than one turn answers
         self._late: deque[Connection] = deque()  # the deadline has passed
         self._resume = 0.0  # when accepting goes on; 0 while it does
-        self._exhausted = False  # accept() has failed since it last succeeded
+        self._speak = 0.0  # when a pause may be told of again
         self._stopping = False
         self._ending = Ending()  # begun by drain(), and seen by every connection from then on
         self._accepting = True  # until drain() has emptied the backlog
@@ -204,7 +203,6 @@ class Loop:
                 else:
                     tls.tell(error)  # where an override makes the handshake; whose it was nobody knows
                 return
-            self._exhausted = False
             if INHERITS_MODE:
                 sock.settimeout(sock.gettimeout())
             self._welcome(sock, address)
@@ -263,9 +261,9 @@ class Loop:
 
     def _pause_accepting(self, error: OSError) -> None:
         """Out of descriptors: the clients wait in the backlog until a connection closes. It is said once."""
-        if not self._exhausted and sys.stderr is not None:
+        if self._now >= self._speak and sys.stderr is not None:
             sys.stderr.write(f"fastserve: accepting pauses: {error.strerror}\n")
-        self._exhausted = True
+        self._speak = self._now + limits.COMPLAINT_REPEAT
         self._selector.unregister(self._listener)
         self._resume = self._now + limits.ACCEPT_PAUSE
 

@@ -46,8 +46,11 @@ class Timers:
     def forget(self, conn: Timed) -> None:
         """Look at ``conn`` no more."""
         if conn.timer:
-            self._buckets[conn.timer].discard(conn)
+            bucket = self._buckets[conn.timer]
+            bucket.discard(conn)
             conn.timer = 0
+            if not bucket:
+                bucket.clear()  # gives back what it has grown to: it stays until its tick
 
     def due(self, now: float) -> list[Timed]:
         """Return the connections whose deadline has passed; they are no longer watched."""

@@ -350,3 +350,26 @@ def test_decode_chunked_ends_with_the_connection(host: Any, serve: Any, client: 
     assert wait_until(lambda: outcome)
     peer.rest()
     assert isinstance(outcome[0], Exception), f"read() returned {outcome[0]!r}, as if the body were whole"
+
+
+def test_a_client_that_leaves_in_a_chunked_body_is_not_told_of(
+    host: Any, serve: Any, client: Any, log: Any
+) -> None:
+    ended: list[BaseException] = []
+
+    class Reading(Decoding):
+        def do_ALL(self) -> None:
+            try:
+                self.rfile.read()
+            except BaseException as error:
+                ended.append(error)
+                raise
+
+    server = serve(Reading, host)
+    peer = client(server)
+    peer.send(chunked_request("ALL", b"4\r\nWi"))
+    peer.close()
+    assert wait_until(lambda: ended)
+    assert isinstance(ended[0], ConnectionError)
+    assert client(server).ask(GET).status == 200
+    assert "Traceback" not in log.text()

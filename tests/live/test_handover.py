@@ -3,6 +3,8 @@
 import pytest
 from live import handover
 
+pytestmark = pytest.mark.slow
+
 
 def run(*more: str) -> handover.Stress:
     return handover.handover(handover.options(["--seed", "1", *more]))

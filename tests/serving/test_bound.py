@@ -330,10 +330,10 @@ def test_it_is_said_again_after_a_while(log: Any) -> None:
     bound = Bound(3)
     assert not bound.is_reached(2, 5.0)
     assert log.text() == ""
-    for now in (5.0, 6.0, 5.0 + limits.BOUND_REPEAT - 0.1):
+    for now in (5.0, 6.0, 5.0 + limits.COMPLAINT_REPEAT - 0.1):
         assert bound.is_reached(3, now)
     assert log.text() == SAID.format(3)
-    assert bound.is_reached(3, 5.0 + limits.BOUND_REPEAT)
+    assert bound.is_reached(3, 5.0 + limits.COMPLAINT_REPEAT)
     assert log.text() == SAID.format(3) * 2
 
 

@@ -122,6 +122,7 @@ def test_every_client_is_served_in_the_end(server: Server) -> None:
         for client in clients:
             client.send(request("GET", "/", "Connection: close"))
         assert all(is_answered(client) for client in clients)
+    assert len(server.log) == 1, "it is said once, though accepting has paused again and again"
     assert wait_until(lambda: server.descriptors() < ROOM // 2), "descriptors are not given back"
     with Client(server.address) as client:
         assert client.ask(GET).status == 200

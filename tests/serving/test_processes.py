@@ -212,7 +212,7 @@ def supervisor() -> Iterator[Callable[[int], processes.Supervisor]]:
 
         def make(slots: int) -> processes.Supervisor:
             server = stack.enter_context(fastserve.HTTPServer(("127.0.0.1", 0), Quiet))
-            made = processes.Supervisor(server, [server.socket] * slots, 1.0, None, None, None)
+            made = processes.Supervisor(server, [server.socket] * slots, 1.0, None, None, None, None)
             stack.callback(made._waker.close)
             stack.callback(made._woken.close)
             return made

@@ -183,7 +183,7 @@ cdef class Connection:
         return self.ending.begun and (self.alone if self.state == WAITING else self.reader.is_last_head())
 
     def reply(self, bytes octets not None, bint close, double now):
-        """Answer the request whose ``head`` was seen; ``close`` where the octets say so. Returns an action."""
+        """Answer the request whose ``head`` was seen; ``close`` if the octets say so. Returns an action."""
         if self.state == WAITING:
             return self._reply_early(octets, close, now)
         self.reader.pass_head()

@@ -8,7 +8,8 @@
 The leader calls enter() and leave() around a handler's code. The watcher looks every now and then, without
 the GIL and with no system call but its sleep, whether the leader is still inside the run it was inside the
 last time; then the lead is LATE, and the reserve, which sleeps in follow(), may take it over by adopt(). A
-leader that comes back before that keeps it. Where nothing runs the watcher sleeps until something does.
+leader that comes back before that keeps it. Where nothing runs the watcher sleeps until something does, and
+wakes up now and then to see to signals.
 
 All but the watcher's step from BUSY to LATE is done under the GIL, so that one word and one compare-and-swap
 are all there is to agree on. It knows no loop and no connection; serving.leader calls it.
@@ -84,6 +85,7 @@ cdef class Lead:
     cdef uint64_t word              # run and phase
     cdef uint64_t asleep            # whether the next run has to wake the watcher
     cdef uint64_t rung              # whether its watch() is to end
+    cdef uint64_t wanted            # whether it wants the lead for itself
     cdef uint64_t seen              # the word, as the watcher saw it last
     cdef int quiet                  # for how many looks it has been the same
     cdef unsigned long leader       # the thread, 0 for none
@@ -135,7 +137,7 @@ cdef class Lead:
         fs_check(self.leader == PyThread_get_thread_ident(), "only the leader releases")
         self.leader = 0
         fs_store(&self.word, (self.word & ~<uint64_t>PHASES) + FREE)
-        self.ring()
+        self.wake_watcher()
 
     # -- Any thread -----------------------------------------------------------------------------------
 
@@ -153,12 +155,12 @@ cdef class Lead:
         conn, self.conn = self.conn, None
         return conn
 
-    def ring(self):
+    def wake_watcher(self):
         """End a watch()."""
         fs_store(&self.rung, True)
         PyThread_release_lock(self.alarm)
 
-    def call(self):
+    def wake_reserve(self):
         """End a follow()."""
         PyThread_release_lock(self.vacancy)
 
@@ -169,8 +171,12 @@ cdef class Lead:
         with nogil:
             PyThread_acquire_lock(self.vacancy, WAIT_LOCK)
 
+    def want(self):
+        """From now on a watch() ends when the lead is late too: whoever watches is to adopt() it."""
+        fs_store(&self.wanted, True)
+
     def watch(self):
-        """Watch the leader until ring(). Raises what a signal handler raises."""
+        """Watch the leader until wake_watcher(). Raises what a signal handler raises."""
         cdef bint rung = False
         while not rung:
             with nogil:
@@ -178,7 +184,7 @@ cdef class Lead:
             PyErr_CheckSignals()
 
     cdef bint _watch(self) noexcept nogil:
-        """Look some times, or sleep once. Returns whether there was a ring().
+        """Look some times, or sleep once. Returns whether somebody has ended the watch.
 
         Not for ever: a signal that comes between two waits, when the system has given this thread's core to
         another say, ends none of them.
@@ -202,6 +208,8 @@ cdef class Lead:
         self.quiet = min(self.quiet + 1, <int>QUIET_LOOKS) if word == self.seen else 0
         if word == self.seen and word & PHASES == BUSY and fs_swap(&self.word, word, word | LATE):
             PyThread_release_lock(self.vacancy)
+            if fs_load(&self.wanted):
+                fs_store(&self.rung, True)
         self.seen = word
 
     cdef void _sleep(self) noexcept nogil:

@@ -31,8 +31,8 @@ class Watched:
 
     def end(self) -> None:
         self._ended = True
-        self.lead.ring()
-        self.lead.call()
+        self.lead.wake_watcher()
+        self.lead.wake_reserve()
         for thread in self._threads:
             thread.join(PATIENCE)
             assert not thread.is_alive()
@@ -132,13 +132,13 @@ def test_a_sleeping_watcher_is_woken_by_a_run(watched: Watched) -> None:
 
 def test_a_ring_before_the_watch_is_not_lost() -> None:
     lead = Lead()
-    lead.ring()
+    lead.wake_watcher()
     lead.watch()
 
 
 def test_a_call_before_the_follower_is_not_lost() -> None:
     lead = Lead()
-    lead.call()
+    lead.wake_reserve()
     lead.follow()
 
 

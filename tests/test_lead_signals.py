@@ -51,7 +51,7 @@ def test_a_signal_that_ends_no_wait(busy: bool, caught: None) -> None:
         deadline = time.monotonic() + PATIENCE
         while not enough.wait(0.01) and time.monotonic() < deadline:
             signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
-        lead.ring()  # so that a test that fails ends
+        lead.wake_watcher()  # so that a test that fails ends
         return enough.is_set()
 
     working, disturbing = Task(work), Task(disturb)

@@ -22,29 +22,26 @@ Knows what serving.loop knows; fastserve.server makes it for a threading server.
 import atexit
 import contextlib
 import functools
+import math
 import socketserver
-import sys
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from fastserve._conn import END, WAIT, Connection
 from fastserve._lead import Lead
 from fastserve.overrides import is_own
 from fastserve.serving.experience import Experience
 from fastserve.serving.loop import PLAIN_ACCEPT, Loop
-from fastserve.serving.threads import Threads
+from fastserve.serving.threads import Threads, tell
 
 THREADING: Final = (
     ("process_request", socketserver.ThreadingMixIn.process_request),
     ("process_request_thread", socketserver.ThreadingMixIn.process_request_thread),
 )
-
-# The leader and the reserve come on top of the threads whose handlers wait.
-LEADER_AND_RESERVE: Final = 2
 
 # What is learned about the making of a handler, which comes before there is a request.
 MAKING: Final = "finish_request"
@@ -52,6 +49,8 @@ MAKING: Final = "finish_request"
 # A part of a connection's way that runs a handler's code, and the part behind it. True: it is the last.
 Work: TypeAlias = Callable[[Connection], bool]
 GoOn: TypeAlias = Callable[[Connection, bool], int]
+
+Item = TypeVar("Item")
 
 
 def gives_threads(server: socketserver.BaseServer) -> bool:
@@ -71,6 +70,24 @@ def wait_for_handlers() -> None:
         leader.join()
 
 
+def most_threads(server: Any) -> float:
+    """Return how many handlers may run at a time. Raises ValueError where that is less than one."""
+    most = getattr(server, "max_threads", None)
+    if most is None:
+        return math.inf
+    if most < 1:
+        raise ValueError(f"max_threads is {most}, and must be at least 1")
+    return float(most)
+
+
+def pop(queue: deque[Item]) -> Item | None:
+    """Take what is first, None where nothing is. Several threads may do so."""
+    try:
+        return queue.popleft()
+    except IndexError:
+        return None
+
+
 class Deposed(BaseException):
     """Another thread leads now: whoever sees this touches nothing of the loop's any more."""
 
@@ -79,15 +96,17 @@ class Leader(Loop):
     """Serves the connections of ``server`` as Loop does, in threads of its own."""
 
     def __init__(self, server: socketserver.TCPServer, own_accept: Any = PLAIN_ACCEPT) -> None:
+        self._most = most_threads(server)
         super().__init__(server, own_accept)
         self._caller = self._thread
         self._lead = Lead()
         self._experience = Experience()
-        most = getattr(server, "max_threads", None)
-        self._most: float = float("inf") if most is None else most
-        self._threads = Threads(None if most is None else most + LEADER_AND_RESERVE)
+        self._threads = Threads()
         self._away: set[Connection] = set()
+        self._waiting: deque[tuple[Connection, Work, GoOn]] = deque()  # away, and as yet without a thread
         self._returned: deque[tuple[Connection, GoOn, bool]] = deque()
+        self._work: Work = self._run  # what was begun last
+        self._attaches = False  # whether the handler that was made last is driven
         self._failure: BaseException | None = None
         self._ended = False
 
@@ -96,7 +115,7 @@ class Leader(Loop):
     def stop(self) -> None:
         """Make run() return soon; it does not wait for handlers."""
         super().stop()
-        self._lead.ring()
+        self._lead.wake_watcher()
 
     def is_mine(self) -> bool:
         """Whether the calling thread is the loop's, and not in a handler."""
@@ -112,7 +131,7 @@ class Leader(Loop):
             waited_for.add(self)
         try:
             self._threads.do(functools.partial(self._follow, poll_interval))
-            self._lead.call()
+            self._lead.wake_reserve()
             while not self._stopping:
                 self._lead.watch()
         finally:
@@ -124,23 +143,28 @@ class Leader(Loop):
 
     def _take_the_lead(self) -> None:
         """Also where Ctrl-C is pressed again: nothing can be taken apart under another thread's hands."""
-        leads = False
-        while not leads:
-            with contextlib.suppress(KeyboardInterrupt):
-                leads = self._lead.adopt()
-                if not leads:
+        interruption: BaseException | None = None
+        self._lead.want()
+        while True:
+            try:
+                while not (self._lead.leads() or self._lead.adopt()):
                     self._lead.watch()
-        self._thread = threading.get_ident()
+                break
+            except BaseException as error:
+                interruption = error
         self._adopt_all()
+        if interruption is not None:
+            raise interruption
 
     def _shut(self) -> None:
         for conn in self._away:
             self._forget(conn)
         super()._shut()
         self._ended = True
-        self._threads.do(self._welcome_back)  # it may have to wait for a client
+        for _ in range(len(self._returned)):  # a thread each, as it may have to wait for a client
+            self._threads.do(self._end_returned)
         self._threads.stop()
-        self._lead.call()
+        self._lead.wake_reserve()
 
     # -- The reserve, who becomes the leader -------------------------------------------------------
 
@@ -148,11 +172,8 @@ class Leader(Loop):
         """Wait for the lead, and lead until another thread does."""
         while not self._ended:
             self._lead.follow()
-            if self._stopping:
-                self._lead.ring()
-            elif self._lead.adopt():
+            if not self._stopping and self._lead.adopt():
                 self._threads.do(functools.partial(self._follow, poll_interval))
-                self._thread = threading.get_ident()
                 with contextlib.suppress(Deposed):
                     self._lead_on(poll_interval)
                 return
@@ -170,18 +191,31 @@ class Leader(Loop):
         self._lead.release()
 
     def _adopt_all(self) -> None:
-        """What the last leader left: the connection whose handler it still runs, and those that came back."""
+        """What the last leader left: the connection whose handler it still runs, and what it had begun."""
         conn = self._lead.taken()
         if conn is not None:
-            self._experience.was_late(conn.asked() or MAKING, time.monotonic())
+            self._learn(conn)
             self._send_off(conn)
+        while self._due:  # some may be busy again by now
+            self._timers.watch(self._due.popleft())
         self._welcome_back()
+
+    def _learn(self, conn: Connection) -> None:
+        """The last leader was late, and with what."""
+        key = conn.asked() if self._work == self._run else MAKING if self._work == self._make else ""
+        if key:
+            self._experience.was_late(key, time.monotonic())
 
     # -- The leader ------------------------------------------------------------------------------
 
     def _wake(self) -> None:
         super()._wake()
         self._welcome_back()
+
+    def _turn(self, poll_interval: float) -> None:
+        if self._threads.is_short:
+            self._threads.try_again()
+        super()._turn(poll_interval)
 
     def _answer(self, conn: Connection) -> int:
         asked = conn.asked() if self._experience else ""
@@ -202,7 +236,8 @@ class Leader(Loop):
         if not self._makes_handlers():
             return super()._offer(conn)
         known = bool(self._experience)
-        if known and self._experience.waits(MAKING, self._now):
+        full = len(self._away) >= self._most and not self._attaches
+        if full or (known and self._experience.waits(MAKING, self._now)):
             return self._give_a_thread(conn, self._make, self._made)
         close = self._inline(conn, self._make, self._made)
         if known:
@@ -213,6 +248,7 @@ class Leader(Loop):
         """Run a handler's code here; where that costs the lead, the connection goes on in other hands."""
         if self._ended:
             return work(conn)
+        self._work = work
         self._lead.enter(conn)
         result = work(conn)
         if self._lead.leave():
@@ -222,8 +258,18 @@ class Leader(Loop):
 
     def _give_a_thread(self, conn: Connection, work: Work, go_on: GoOn) -> int:
         self._send_off(conn)
-        self._threads.do(lambda: self._hand_back(conn, go_on, work(conn)))
+        self._waiting.append((conn, work, go_on))
+        self._start_waiting()
         return WAIT
+
+    def _start_waiting(self) -> None:
+        """Those who wait for a thread, while there may be one more."""
+        while self._waiting and len(self._away) - len(self._waiting) < self._most:
+            conn, work, go_on = self._waiting.popleft()
+            self._threads.do(functools.partial(self._work_away, conn, work, go_on))
+
+    def _work_away(self, conn: Connection, work: Work, go_on: GoOn) -> None:
+        self._hand_back(conn, go_on, work(conn))
 
     def _held(self) -> int:
         return super()._held() + len(self._away)
@@ -233,37 +279,33 @@ class Leader(Loop):
         self._forget(conn)
         self._away.add(conn)
         if conn.depart():
-            self._settle(conn)
+            with contextlib.suppress(OSError, ValueError):  # somebody has closed the socket
+                self._settle(conn)
 
     def _finish_handler(self, conn: Connection) -> None:
-        self._inline(conn, self._end_handler, self._ended_handler)
+        self._inline(conn, self._end_handler, self._finished)
 
     # -- How a connection that was away goes on ----------------------------------------------------
 
     def _hand_back(self, conn: Connection, go_on: GoOn, close: bool) -> None:
         self._returned.append((conn, go_on, close))
         if self._ended:
-            self._welcome_back()
+            self._end_returned()
         else:
             self._wake_up()
 
     def _welcome_back(self) -> None:
-        """The leader does this, and once the loop has ended whoever has something to hand back."""
-        while (returned := self._next_returned()) is not None:
-            conn, go_on, close = returned
-            self._away.discard(conn)
-            self._connections.add(conn)
-            conn.come_back()
-            if self._ended:
-                self._end_alone(conn, go_on)
-            else:
-                self._act(conn, self._go_on(conn, go_on, close or self._stopping))
+        """Not those who come meanwhile: they have their own wake-up, and others have their turn before."""
+        for _ in range(len(self._returned)):
+            conn, go_on, close = self._returned.popleft()
+            self._come_back(conn)
+            self._start_waiting()
+            self._act(conn, self._go_on(conn, go_on, close or self._stopping))
 
-    def _next_returned(self) -> tuple[Connection, GoOn, bool] | None:
-        try:
-            return self._returned.popleft()
-        except IndexError:
-            return None
+    def _come_back(self, conn: Connection) -> None:
+        self._away.discard(conn)
+        self._connections.add(conn)
+        conn.come_back()
 
     def _go_on(self, conn: Connection, go_on: GoOn, close: bool) -> int:
         try:
@@ -272,8 +314,20 @@ class Leader(Loop):
             self._report(conn)
             return END
 
+    def _end_returned(self) -> None:
+        """Once the loop has ended: end one that has come back, and then, in its place, those who wait."""
+        returned = pop(self._returned)
+        if returned is None:
+            return
+        self._end_alone(returned[0], returned[1])
+        while (waiting := pop(self._waiting)) is not None:
+            conn, work, go_on = waiting
+            work(conn)
+            self._end_alone(conn, go_on)
+
     def _end_alone(self, conn: Connection, go_on: GoOn) -> None:
-        """Without a loop: wait until the answer has left, and close."""
+        """Wait until the answer has left, and close."""
+        self._come_back(conn)
         self._go_on(conn, go_on, True)
         with contextlib.suppress(OSError):
             conn.finish_sending()
@@ -282,7 +336,11 @@ class Leader(Loop):
     def _answered(self, conn: Connection, close: bool) -> int:
         return conn.answered(close, self._now)
 
-    def _ended_handler(self, conn: Connection, close: bool) -> int:
+    def _made(self, conn: Connection, close: bool) -> int:
+        self._attaches = not close
+        return super()._made(conn, close)
+
+    def _finished(self, conn: Connection, close: bool) -> int:
         return END
 
     # -- A handler's code, in any thread -----------------------------------------------------------
@@ -291,7 +349,7 @@ class Leader(Loop):
         try:
             return super()._run(conn)
         except BaseException:
-            self._survive()
+            tell()
             return True
 
     def _make(self, conn: Connection) -> bool:
@@ -299,24 +357,18 @@ class Leader(Loop):
             return super()._make(conn)
         except BaseException:
             conn.withdraw()
-            self._survive()
+            tell()
             return True
 
     def _end_handler(self, conn: Connection) -> bool:
         try:
             super()._finish_handler(conn)
         except BaseException:
-            self._survive()
+            tell()
         return True
 
     def _tell(self, sock: Any, address: Any) -> None:
         try:
             self._server.handle_error(sock, address)
         except Exception:
-            self._survive()
-
-    def _survive(self) -> None:
-        """What would end a thread of socketserver's is said as Python says it, and ends a connection here."""
-        kind, value, traceback = sys.exc_info()
-        assert kind is not None
-        threading.excepthook(threading.ExceptHookArgs((kind, value, traceback, threading.current_thread())))
+            tell()

@@ -72,7 +72,7 @@ class Loop:
         self._timers = Timers()
         self._connections: set[Connection] = set()
         self._again: deque[Connection] = deque()  # has more pipelined requests than one turn answers
-        self._late: deque[Connection] = deque()  # the deadline has passed
+        self._due: deque[Connection] = deque()  # the deadline has passed
         self._resume = 0.0  # when accepting goes on; 0 while it does
         self._speak = 0.0  # when a pause may be told of again
         self._stopping = False
@@ -163,10 +163,10 @@ class Loop:
             conn = self._again.popleft()
             if conn.handler is not None:  # not closed meanwhile
                 self._act(conn, ANSWER)
-        self._late.extend(self._timers.due(now))  # type: ignore[arg-type]
-        while self._late:
-            late = self._late.popleft()
-            self._act(late, late.expire(now))
+        self._due.extend(self._timers.due(now))  # type: ignore[arg-type]
+        while self._due:
+            conn = self._due.popleft()
+            self._act(conn, conn.expire(now))
         if self._resume and now >= self._resume:
             self._go_on_accepting()
         self._server.service_actions()
@@ -177,7 +177,7 @@ class Loop:
         Never longer than ``poll_interval``: also because a signal that comes just before select() does not
         end it.
         """
-        if self._again or self._late:
+        if self._again or self._due:
             return 0
         now = time.monotonic()
         latest = now + poll_interval

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from serving.apps import Gate
 from serving.secure import SERVERS
 
 
@@ -13,6 +14,13 @@ def clean_log(log: Any) -> Iterator[Any]:
     """What is written to sys.stderr; a traceback in it is an error."""
     yield log
     assert "Traceback" not in log.text()
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open.set()
 
 
 @pytest.fixture(params=SERVERS.values(), ids=SERVERS)

@@ -1,5 +1,6 @@
-"""Threads that do jobs: as many as there are jobs, within a bound; in order; and none left behind."""
+"""Threads that do jobs: as many as there are jobs, whatever these raise, and none left behind."""
 
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -45,33 +46,13 @@ def test_a_thread_is_used_again(made: list[Threads]) -> None:
     assert count() - before <= 4
 
 
-@pytest.mark.parametrize("most", [1, 2, 5])
-def test_no_more_than_the_bound_run_at_a_time_and_in_order(most: int, made: list[Threads]) -> None:
-    threads, gate, before = Threads(most), threading.Event(), count()
-    made.append(threads)
-    begun: list[int] = []
-
-    def job(number: int) -> None:
-        begun.append(number)
-        gate.wait(PATIENCE)
-
-    for number in range(most + 3):
-        threads.do(lambda number=number: job(number))
-    assert wait_until(lambda: len(begun) == most)
-    assert count() - before == most
-    assert sorted(begun) == list(range(most))
-    gate.set()
-    assert wait_until(lambda: len(begun) == most + 3)
-    assert sorted(begun) == list(range(most + 3))
-
-
 def test_jobs_given_before_the_stop_are_done(made: list[Threads]) -> None:
-    threads, done = Threads(1), []
+    threads, done = Threads(), []
     for number in range(20):
         threads.do(lambda number=number: done.append(number))
     threads.stop()
     assert threads.join(PATIENCE)
-    assert done == list(range(20))
+    assert sorted(done) == list(range(20))
 
 
 def test_a_join_that_is_not_waited_for_says_so(made: list[Threads]) -> None:
@@ -117,8 +98,54 @@ def test_a_system_without_threads_lets_jobs_wait(
     threads.do(second.set)
     assert first.wait(PATIENCE)
     assert not second.is_set()
-    gate.set()
+    assert threads.is_short
+    monkeypatch.undo()
+    threads.try_again()
     assert second.wait(PATIENCE)
+    assert not threads.is_short
+    gate.set()
+
+
+def test_a_job_cannot_wait_for_itself(made: list[Threads]) -> None:
+    threads, outcome = Threads(), []
+
+    def job() -> None:
+        try:
+            threads.join(PATIENCE)
+        except RuntimeError as error:
+            outcome.append(str(error))
+
+    threads.do(job)
+    threads.stop()
+    assert threads.join(PATIENCE)
+    assert outcome == ["cannot join current thread"]
+
+
+@pytest.mark.parametrize("raising", [False, True])
+def test_what_a_job_raises_ends_nothing(
+    raising: bool, made: list[Threads], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where a program's threading.excepthook raises too."""
+    told: list[str] = []
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        told.append(repr(args.exc_value))
+        if raising:
+            raise ValueError("in the hook")
+
+    monkeypatch.setattr(threading, "excepthook", hook)
+    monkeypatch.setattr(sys, "excepthook", lambda kind, value, traceback: told.append(repr(value)))
+    threads, done = Threads(), threading.Event()
+
+    def leave() -> None:
+        raise SystemExit(7)
+
+    threads.do(leave)
+    threads.do(done.set)
+    assert done.wait(PATIENCE)
+    threads.stop()
+    assert threads.join(PATIENCE)
+    assert told == ["SystemExit(7)"] + ["ValueError('in the hook')"] * raising
 
 
 def test_the_first_thread_there_must_be(monkeypatch: pytest.MonkeyPatch) -> None:

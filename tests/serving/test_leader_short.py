@@ -1,4 +1,4 @@
-"""The moving loop where it is short of threads, by a bound or because there are none, or of luck, or of time."""
+"""The moving loop where it is short of something: of threads, by a bound or at all, of luck, of time."""
 
 import socket
 import sys

@@ -481,7 +481,7 @@ class Loop:
         """Let the answers that are leaving leave, for a while, and end everything else."""
         if self._accepting and not self._resume:
             self._selector.unregister(self._listener)
-        self._resume = 0.0
+        self._accepting, self._resume = False, 0.0  # also where drain() is heard of only now
         deadline = min(time.monotonic() + limits.SHUTDOWN_GRACE, self._end)
         while self._connections and self._now < deadline:
             for conn in [conn for conn in self._connections if not conn.sending]:

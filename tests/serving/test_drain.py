@@ -390,6 +390,48 @@ def test_a_server_closed_while_it_drains(served: Any) -> None:
         assert is_last(client.reply())
 
 
+class Large(Files):
+    """A download, and a path that ends the server from within a turn of its loop."""
+
+    def do_GET(self) -> None:
+        if self.path == "/drain":
+            self.server.drain(0)
+        super().do_GET()
+
+
+@pytest.fixture
+def large(folder: Path) -> Any:
+    (folder / "large").write_bytes(LARGE)
+    return functools.partial(Large, directory=folder)
+
+
+def downloading(one: Served) -> socket.socket:
+    """A client that has read no more than the head of its answer."""
+    client = connect(one.address)
+    small_buffers(client)
+    client.sendall(request(target="/large"))
+    receive_until(client, b"\r\n\r\n")
+    return client
+
+
+def test_no_time_at_all_from_a_handler(served: Any, large: Any) -> None:
+    """The octet that wakes the loop is seen only after its last turn."""
+    one = served(large)
+    with downloading(one), Client(one.address) as client:
+        client.send(request(target="/drain"))
+        assert one.has_ended()
+
+
+def test_a_drain_behind_a_stop(served: Any, large: Any) -> None:
+    one = served(large)
+    with downloading(one) as client, one.client() as idle:
+        stopping = Task(one.server.shutdown)
+        assert idle.is_closed()
+        one.server.drain(LONG)
+        assert receive_exactly(client, len(LARGE)) == LARGE
+        stopping.result()
+
+
 # -- Handlers elsewhere ----------------------------------------------------------------------------
 
 

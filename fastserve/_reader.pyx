@@ -19,9 +19,7 @@ from fastserve._channel cimport Channel
 from fastserve._chunks cimport ChunkDecoder
 from fastserve._deadlines cimport NEVER
 from fastserve._head cimport RequestHead
-from fastserve._parser cimport (
-    COMPLETE, NEED_MORE, REQUEST_LINE_TOO_LONG, REQUEST_TIMEOUT, RequestParser,
-)
+from fastserve._parser cimport COMPLETE, NEED_MORE, REQUEST_LINE_TOO_LONG, REQUEST_TIMEOUT, RequestParser
 from fastserve._sys cimport AGAIN, FAILED
 
 import errno
@@ -40,6 +38,7 @@ cdef enum Mode:
 
 cdef Py_ssize_t MAX_LINE = limits.MAX_LINE
 cdef int64_t MAX_DRAINED_BODY = limits.MAX_DRAINED_BODY
+cdef double LAST_REQUEST_TIMEOUT = limits.LAST_REQUEST_TIMEOUT
 cdef double PASSED = 1e-9           # a deadline long gone: nothing is waited for
 
 
@@ -80,19 +79,24 @@ cdef class RequestReader:
             self._end()
 
     cdef bint _await_head(self) except -1:
-        """Returns False where no more can come."""
+        """Returns False where no more can come, or has come in time while the loop is ending."""
         cdef double patience = self.channel.patience(0)
-        cdef bint begun = False
-        deadline = time.monotonic() + (patience or self.channel.deadlines.idle)
+        cdef bint begun = False, last
+        cdef double until, deadline = time.monotonic() + (patience or self.channel.deadlines.idle)
         while self.look() == NEED_MORE:
             if self.channel.stop > self.channel.start and not begun:
                 begun = True
                 deadline = time.monotonic() + (patience or self.channel.deadlines.head)
+            until, last = deadline, self.ending.begun
+            if self.ending is not NEVER and not begun:      # the loop may begin to end meanwhile
+                until = min(deadline, time.monotonic() + LAST_REQUEST_TIMEOUT)
             try:
-                if not self._fill(deadline):
+                if not self._fill(until):
                     return False
             except TimeoutError:
-                if patience:
+                if until < deadline and (not last or self.channel.has_more()):
+                    continue
+                if patience and until >= deadline:
                     raise
                 if begun:
                     self.refuse(REQUEST_TIMEOUT)

@@ -209,6 +209,55 @@ def test_idle_clients_are_waited_for_a_moment_only(served: Any) -> None:
         assert kept.is_closed()
 
 
+class OwnHandle(Quiet):
+    """Its connections are read in a thread each, which waits for the next request."""
+
+    def handle(self) -> None:
+        super().handle()
+
+
+def test_an_idle_client_of_a_handler_that_reads_by_itself(served: Any) -> None:
+    one = served(OwnHandle)
+    with Client(one.address) as client:
+        assert client.ask(GET).get("Connection") is None
+        one.server.drain(LONG)
+        assert client.is_closed()
+
+
+def test_a_last_request_to_a_handler_that_reads_by_itself(served: Any) -> None:
+    """Begun in time; it may take as long as any."""
+    one = served(OwnHandle)
+    with Client(one.address) as client:
+        assert client.ask(GET).get("Connection") is None
+        one.server.drain(LONG)
+        client.send(GET[:1])
+        assert not client.is_closed(1.5 * limits.LAST_REQUEST_TIMEOUT)
+        client.send(GET[1:])
+        assert is_last(client.reply())
+        assert client.is_closed()
+
+
+def test_its_own_timeout_is_kept(served: Any) -> None:
+    """Also where it is longer than the thread waits between two looks at the loop."""
+    told, patience = [], 1.2 * limits.LAST_REQUEST_TIMEOUT
+
+    class Handler(OwnHandle):
+        timeout = patience
+
+        def log_error(self, format: str, *args: Any) -> None:
+            told.append(format % args)
+
+    one = served(Handler)
+    with Client(one.address) as client:
+        began = time.monotonic()
+        client.ask(GET)
+        assert client.is_closed()
+        assert time.monotonic() - began >= patience
+        assert len(told) == 1
+        assert told[0].startswith("Request timed out")
+    one.server.drain(LONG)
+
+
 @pytest.mark.parametrize("asks", [True, False])
 def test_clients_over_tls(served: Any, asks: bool) -> None:
     one = served(Quiet, HTTPSServer, certfile=certificate())

@@ -329,25 +329,29 @@ class Loop:
 
     def _settle(self, conn: Connection) -> None:
         """Tell the selector and the timers what the connection waits for."""
+        other = None
         if conn.interest != conn.registered:
             if not conn.interest:
                 self._selector.unregister(conn.fd)
             elif conn.registered:
                 self._selector.modify(conn.fd, conn.interest, conn)
             else:
-                self._register(conn)
+                other = self._register(conn)
             conn.registered = conn.interest
         self._timers.watch(conn)
+        if other is not None:
+            self._act(other, END)  # the last thing to do: a handler's code runs
 
-    def _register(self, conn: Connection) -> None:
+    def _register(self, conn: Connection) -> Connection | None:
+        """Returns another connection whose socket a handler closed, and whose descriptor this one has now."""
         try:
             self._selector.register(conn.fd, conn.interest, conn)
         except KeyError:
-            # A handler closed the socket of another connection, whose descriptor this one has now.
-            other = self._selector.unregister(conn.fd).data
+            other: Connection = self._selector.unregister(conn.fd).data
             other.registered = 0
             self._selector.register(conn.fd, conn.interest, conn)
-            self._close(other)
+            return other
+        return None
 
     def _spare(self, conn: Connection, usual: Callable[[Connection], int]) -> int:
         """Answer a request for the server's health without a handler, and any other as ``usual``."""

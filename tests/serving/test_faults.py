@@ -1,6 +1,7 @@
 """Handlers and hooks that raise or close sockets, and clients that vanish: the loop goes on serving."""
 
 import contextlib
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ from pairs import Task, reset
 from serving.apps import Gate, HTTPServer, Quiet, ThreadingHTTPServer, answers
 
 import fastserve
+from fastserve._conn import Connection
+from fastserve.serving.loop import Loop
 
 Serve = Callable[..., Any]
 SERVERS = pytest.mark.parametrize("server_class", [HTTPServer, ThreadingHTTPServer])
@@ -143,6 +146,36 @@ def test_a_connection_closed_while_it_is_ready(serve: Serve) -> None:
         assert kicking.reply() is not None
         assert newcomer.ask(GET).status == 200
         assert all(answers(server) for _ in range(30))
+
+
+@pytest.mark.parametrize("error", [Broken, KeyboardInterrupt])
+def test_who_has_the_descriptor_of_one_whose_end_fails(error: type[BaseException]) -> None:
+    """The newcomer is waited for all the same, whatever flies through."""
+    class Server(HTTPServer):
+        def shutdown_request(self, request: Any) -> None:
+            if request is old:
+                raise error
+            super().shutdown_request(request)
+
+    def connection(sock: socket.socket) -> Connection:
+        return Connection(sock, ("client", 1), 0.0)
+
+    (old, one), (spare, other) = socket.socketpair(), socket.socketpair()
+    with one, spare, other, Server(("127.0.0.1", 0), Quiet) as server, contextlib.ExitStack() as stack:
+        loop = Loop(server)
+        stack.callback(loop._shut)
+        with old:
+            loop._take_in(connection(old))
+            number = old.fileno()
+        os.dup2(spare.fileno(), number)
+        newcomer = connection(stack.enter_context(socket.socket(fileno=number)))
+        with contextlib.nullcontext() if error is Broken else pytest.raises(error):
+            loop._take_in(newcomer)
+        assert loop._connections == {newcomer}
+        assert newcomer.registered == newcomer.interest
+        assert newcomer.timer
+        assert loop._selector.get_key(number).data is newcomer
+        assert server.errors == (["Broken()"] if error is Broken else [])
 
 
 def test_a_failing_end_of_one_connection(serve: Serve) -> None:

@@ -122,17 +122,17 @@ class Loop:
             self._shut()
             return
         timeout = self._listener.gettimeout()
-        self._listener.setblocking(False)
-        tls.defer_handshakes(self._listener)
-        self._waker.setblocking(False)
-        self._woken.setblocking(False)
-        self._selector.register(self._woken, selectors.EVENT_READ, self._wake)
-        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         try:
+            self._listener.setblocking(False)
+            tls.defer_handshakes(self._listener)
+            self._waker.setblocking(False)
+            self._woken.setblocking(False)
+            self._selector.register(self._woken, selectors.EVENT_READ, self._wake)
+            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
             self._serve(poll_interval)
         finally:
             self._shut()
-            with contextlib.suppress(OSError):  # closed while we ran
+            with contextlib.suppress(OSError):  # closed before or while we ran
                 self._listener.settimeout(timeout)
 
     def _serve(self, poll_interval: float) -> None:

@@ -90,6 +90,16 @@ def test_a_stop_and_a_close_just_before_the_start() -> None:
         Task(server.serve_forever).result()
 
 
+@pytest.mark.parametrize("server_class", [HTTPServer, ThreadingHTTPServer])
+def test_a_close_just_before_the_start(server_class: Any) -> None:
+    """That is an error, and leaves nothing behind."""
+    with nothing_left_behind():
+        server = server_class(("127.0.0.1", 0), Quiet)
+        server.server_close()
+        with pytest.raises((OSError, ValueError)):
+            server.serve_forever()
+
+
 def test_garbage_that_stops_another_server_as_one_starts() -> None:
     """As programs do whose server objects stop themselves in __del__ (pytest-localserver)."""
 

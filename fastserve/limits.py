@@ -77,7 +77,7 @@ COMPLAINT_REPEAT: Final = 60.0
 # How long accepting pauses when descriptors run out, unless one is closed sooner.
 ACCEPT_PAUSE: Final = 1.0
 
-# -- Threads (enforced by _lead, serving.leader and serving.threads) ---------------------------------------
+# -- Threads (enforced by _lead, serving.experience, serving.leader and serving.threads) --------------------
 
 # Between two looks at the leader: a handler that is there at both is late (Python's switch interval is 5 ms,
 # and the thread that takes over may have to wait for one).
@@ -88,7 +88,8 @@ SIGNAL_DELAY: Final = 0.5
 LATE_TWICE: Final = 2
 # Requests that were late are told apart up to this number; all others are judged as one.
 SUSPECTS: Final = 32
-# When one of them is tried in the loop again: twice as long after each time that it was late again.
+# When one of them is tried in the loop again: twice as long after each time that it was late again. One that
+# nobody has asked about for LAST_TRIAL beyond that makes room for another.
 FIRST_TRIAL: Final = 0.1
 LAST_TRIAL: Final = 10.0
 # A thread without work ends after this time (Apache's and Java's pools: 60 s; here starting one is cheap).

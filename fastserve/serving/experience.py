@@ -5,8 +5,10 @@ is all of the same method and path, is suspected; after the second time it waits
 thread at once. Every now and then one is tried in the loop again, at first after a tenth of a second and
 after twice as long each time that the trial was late too. One that returned promptly takes back one time of
 being late. So a path that has stopped to wait is back in the loop after two trials, and one that waits now
-and then costs the others a few milliseconds now and then. Where too many paths are suspected for each to be
-known, those that are not are judged together.
+and then costs the others a few milliseconds now and then.
+
+Only so many are known. When another is late and there is no room for it, those are forgotten that nobody has
+asked about for longer than two trials are ever apart. All that find no room even so are judged together.
 
 Knows keys and times, neither requests nor threads; serving.leader calls it.
 """
@@ -48,6 +50,8 @@ class Experience:
 
     def was_late(self, key: Hashable, now: float) -> None:
         """A request was late."""
+        if self._known(key) is None:
+            self._forget(now)
         key = self._known(key)
         suspect = self._suspects.get(key)
         if suspect is None:
@@ -65,6 +69,10 @@ class Experience:
             suspect.late -= 1
             if not suspect.late:
                 del self._suspects[key]
+
+    def _forget(self, now: float) -> None:
+        """Drop those nobody has asked about for long: one that is in use has its trial renewed in time."""
+        self._suspects = {key: s for key, s in self._suspects.items() if s.trial + LAST_TRIAL >= now}
 
     def _known(self, key: Hashable) -> Hashable:
         return key if key in self._suspects or len(self._suspects) < SUSPECTS else None

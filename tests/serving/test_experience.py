@@ -89,3 +89,44 @@ def test_there_is_a_bound(experience: Experience) -> None:
     for number in range(10 * SUSPECTS):
         make_late(experience, f"GET /{number}", times=1)
     assert len(experience._suspects) == SUSPECTS + 1
+
+
+def fill(experience: Experience, now: float) -> None:
+    for number in range(SUSPECTS):
+        make_late(experience, f"GET /{number}", times=1, now=now)
+
+
+@pytest.mark.parametrize("others", [0, LATE_TWICE], ids=["nobody else was late", "others were late too"])
+def test_those_nobody_asks_about_make_room(others: int, experience: Experience) -> None:
+    fill(experience, 0.0)
+    make_late(experience, "GET /one more", times=others, now=0.0)
+    make_late(experience, "GET /slow", now=1e6)
+    assert experience.waits("GET /slow", 1e6)
+    assert not experience.waits("GET /fast", 1e6)
+    assert len(experience._suspects) == 1
+
+
+@pytest.mark.parametrize(("after", "room"), [(-MOMENT, False), (MOMENT, True)])
+def test_they_do_after_the_longest_time_between_two_trials(
+    after: float, room: bool, experience: Experience
+) -> None:
+    fill(experience, 0.0)
+    now = FIRST_TRIAL + LAST_TRIAL + after
+    make_late(experience, "GET /slow", now=now)
+    assert experience.waits("GET /slow", now)
+    assert experience.waits("GET /fast", now) is not room
+
+
+def test_one_that_is_asked_about_is_never_forgotten(experience: Experience) -> None:
+    """However seldom its trials have become."""
+    make_late(experience)
+    make_late(experience, times=20)
+    now = 0.0
+    for turn in range(100):
+        now += LAST_TRIAL - MOMENT
+        if not experience.waits(KEY, now):
+            experience.was_late(KEY, now)
+        fill(experience, now)
+        make_late(experience, f"GET /one more/{turn}", now=now)
+        assert experience.waits(KEY, now)
+    assert KEY in experience._suspects

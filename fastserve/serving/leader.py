@@ -23,6 +23,7 @@ import atexit
 import contextlib
 import functools
 import math
+import os
 import socketserver
 import threading
 import time
@@ -60,6 +61,8 @@ def gives_threads(server: socketserver.BaseServer) -> bool:
 
 # Those whose handlers Python waits for at its end, as it does for threads that are no daemons.
 waited_for: "weakref.WeakSet[Leader]" = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):  # a child has none of their threads: it would wait for ever
+    os.register_at_fork(after_in_child=waited_for.clear)
 
 
 @atexit.register

@@ -465,9 +465,8 @@ print("ends", flush=True)
 BOTH = pytest.mark.parametrize("module", ["http.server", "fastserve"])
 
 
-def output(module: str, daemon: bool, wait: str) -> list[str]:
-    program = AT_THE_END.format(module=module, daemon=daemon, wait=wait)
-    command = [sys.executable, "-c", program]
+def output(module: str, daemon: bool, wait: str, program: str = AT_THE_END) -> list[str]:
+    command = [sys.executable, "-c", program.format(module=module, daemon=daemon, wait=wait)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert (run.returncode, run.stderr.count("Traceback")) == (0, 0), run.stderr
     return run.stdout.split()
@@ -481,3 +480,30 @@ def test_python_waits_for_handlers_that_are_no_daemons(module: str) -> None:
 @BOTH
 def test_python_does_not_wait_for_daemons(module: str) -> None:
     assert output(module, True, "time.sleep(3600)") == ["ends"]
+
+
+# A child has the one thread that forked, and nobody's handlers.
+A_FORK = AT_THE_END + """
+import os, signal
+client.recv(1)
+
+def ended(child):
+    deadline = time.monotonic() + 5
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            return os.waitpid(child, 0) and False
+        time.sleep(0.01)
+    return True
+
+child = os.fork()
+if not child:
+    sys.exit(0)
+print("child", "ended" if ended(child) else "hung")
+"""
+
+
+@BOTH
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
+def test_a_forked_child_waits_for_no_handlers(module: str) -> None:
+    assert output(module, False, "pass", A_FORK)[-2:] == ["child", "ended"]

@@ -183,10 +183,22 @@ DIFFERENCES: Final = {
         http_server="has, on a threading server, a thread for each connection, which ends with it",
         fastserve="runs the requests of one connection in one thread or in several, one after the other, and "
         "those of many connections in one thread, which is a daemon. Thread-locals hold for a request; "
-        "daemon_threads and block_on_close keep their meaning: whether handlers under way are waited for. A "
-        "class with a process_request() or process_request_thread() of its own is as http.server's",
+        "daemon_threads and block_on_close keep their meaning: whether handlers under way are waited for. "
+        "The threads that a handler starts are daemons as its own is, also without daemon_threads, unless "
+        "they are made with daemon=False: Python does not wait for them at its end. A class with a "
+        "process_request() or process_request_thread() of its own is as http.server's",
         reason="a thread for each connection costs more than most answers; with keep-alive it does nothing "
         "for most of its life",
+    ),
+    "loop-thread": Difference(
+        title="A threading server's hooks are called in a thread that changes",
+        http_server="calls get_request(), verify_request() and service_actions() in serve_forever()'s "
+        "thread, handle_error() and shutdown_request() in the connection's",
+        fastserve="calls them in the thread that leads just then, which is another one when a handler has "
+        "waited, and serve_forever()'s only while that ends; handle_error() also in the thread of the "
+        "handler that raised",
+        reason="the loop moves, so that no handler can hold it up; what needs one thread, as sqlite3's "
+        "check_same_thread and Tk do, is reached by a queue",
     ),
     "first-bytes": Difference(
         title="A handler is made when its client has sent something",
@@ -383,8 +395,10 @@ DIFFERENCES: Final = {
     "hook-errors": Difference(
         title="A verify_request() or shutdown_request() that raises ends one connection",
         http_server="ends serve_forever()",
-        fastserve="reports it through handle_error(), and goes on; what get_request(), service_actions() and "
-        "handle_error() itself raise ends serve_forever()",
+        fastserve="reports it through handle_error(), and goes on; what get_request() and "
+        "service_actions() raise ends serve_forever(). So does what handle_error() itself raises, but not on "
+        "a threading server: there it ends the connection, and is told by threading.excepthook, as it is "
+        "where http.server's handlers raise",
         reason="one connection must not end the others; verify_request() sees what anybody can send",
     ),
     "unix-clients": Difference(

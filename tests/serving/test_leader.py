@@ -482,6 +482,13 @@ def test_python_does_not_wait_for_daemons(module: str) -> None:
     assert output(module, True, "time.sleep(3600)") == ["ends"]
 
 
+@BOTH
+def test_threads_of_a_handler_are_daemons_where_its_own_is(module: str) -> None:
+    """The row "threads": Python waits for them on http.server, and not here."""
+    shown = output(module, False, "ends.wait(5); print(threading.Thread().daemon, flush=True)")
+    assert shown == ["ends", str(module == "fastserve"), "handled"]
+
+
 # A child has the one thread that forked, and nobody's handlers.
 A_FORK = AT_THE_END + """
 import os, signal

@@ -251,8 +251,8 @@ def test_no_more_than_max_threads_handlers_run(
     assert [peer.reply().body.decode() for peer in peers] == [f"/wait/{n}" for n in range(most)] + ["/last"]
 
 
-def test_an_idle_server_wakes_nobody(serve: Any, client: Any) -> None:
-    """Not even the watcher: no thread of it is switched to while there is nothing to do."""
+def test_an_idle_server_wakes_its_watcher_alone() -> None:
+    """Every SIGNAL_DELAY, to see to signals; as long as it watches a leader it looks every LATE."""
     if not os.path.isdir("/proc/self/task"):
         pytest.skip("this system does not tell of its threads")
     before = set(os.listdir("/proc/self/task"))
@@ -271,10 +271,11 @@ def test_an_idle_server_wakes_nobody(serve: Any, client: Any) -> None:
 
         def is_quiet() -> bool:
             seen = switches()
-            time.sleep(0.2)
-            return switches() == seen
+            time.sleep(4 * limits.SIGNAL_DELAY)
+            return switches() - seen <= 8
 
-        # The timers wake the loop once for each deadline's tick; here none is due for a minute.
+        # The timers wake the loop once for each deadline's tick; here none is due for a minute. At
+        # first the watcher may be watching still.
         assert wait_until(is_quiet)
 
 

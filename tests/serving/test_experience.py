@@ -117,16 +117,17 @@ def test_they_do_after_the_longest_time_between_two_trials(
     assert experience.waits("GET /fast", now) is not room
 
 
-def test_one_that_is_asked_about_is_never_forgotten(experience: Experience) -> None:
-    """However seldom its trials have become."""
-    make_late(experience)
+@pytest.mark.parametrize("pause", [LAST_TRIAL - MOMENT, 3 * LAST_TRIAL])
+def test_one_that_is_asked_about_is_not_forgotten(pause: float, experience: Experience) -> None:
+    """Nor while it is tried, however long it was before that."""
     make_late(experience, times=20)
     now = 0.0
-    for turn in range(100):
-        now += LAST_TRIAL - MOMENT
-        if not experience.waits(KEY, now):
-            experience.was_late(KEY, now)
+    for turn in range(20):
+        now += pause
+        is_tried = not experience.waits(KEY, now)
         fill(experience, now)
         make_late(experience, f"GET /one more/{turn}", now=now)
+        assert KEY in experience._suspects
         assert experience.waits(KEY, now)
-    assert KEY in experience._suspects
+        if is_tried:
+            experience.was_late(KEY, now)

@@ -426,7 +426,7 @@ def _leave(signum: int) -> None:
     Log.leaving = True
     systemd.notify(systemd.STOPPING)
     if signum == signal.SIGINT:
-        console.say(GOODBYE)
+        console.say_at_once(GOODBYE)
     Log.give_up()
 
 

@@ -42,6 +42,17 @@ def say(line: str) -> None:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
+def say_at_once(line: str) -> None:
+    """As say(), in a signal's handler: that may have interrupted a print(), which cannot be begun again."""
+    try:
+        if takes_more(sys.stdout):
+            os.write(sys.stdout.fileno(), f"{line}\n".encode())
+    except io.UnsupportedOperation:  # a program that calls main() has put something of its own there
+        say(line)
+    except (OSError, ValueError, AttributeError):
+        pass
+
+
 def complain(message: str) -> None:
     """Write one line, whatever the words of the command line had in them."""
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)

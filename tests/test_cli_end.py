@@ -14,6 +14,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +83,28 @@ def test_a_request_under_way_is_answered(folder: Path, numbers: list[int]) -> No
         out, err = server.process.communicate(timeout=WAIT)
         assert (server.process.returncode, out) == (0, b"")
         assert err.count(b"\n") == err.count(b'"GET /data.bin HTTP/1.1" 200 -\n'), err
+
+
+INTERRUPTED = """
+import io, os, signal, sys
+from fastserve import cli
+
+class Interrupting(io.FileIO):
+    def write(self, data):
+        os.kill(os.getpid(), signal.SIGINT)
+        return super().write(data)
+
+sys.stdout = io.TextIOWrapper(io.BufferedWriter(Interrupting(1, "w", closefd=False)))
+sys.exit(cli.main(["0", "-b", "127.0.0.1"]))
+"""
+
+
+def test_a_signal_that_interrupts_a_print() -> None:
+    """The last words do not go through the stream that is being written to."""
+    command = [sys.executable, "-c", INTERRUPTED]
+    run = subprocess.run(command, capture_output=True, timeout=WAIT, check=False)
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert run.stdout.count(b"Serving HTTP") == run.stdout.count(b"Keyboard interrupt received") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -81,6 +81,7 @@ def test_the_bound_holds_after_the_end_too(most: int, counting: Any, client: Any
     peers = [client(server) for _ in range(5)]
     for peer in peers:
         peer.send(request())
+    assert wait_until(lambda: server._HTTPServer__loop is not None)
     loop = server._HTTPServer__loop
     assert wait_until(lambda: len(loop._away) == 5)
     server.shutdown()
@@ -199,9 +200,12 @@ def test_a_system_that_refuses_threads_for_a_while(monkeypatch: pytest.MonkeyPat
     assert refused.is_set()
     assert ask(server.server_address, request("GET", "/stop")).body == b"/stop"
     serving.result()
+    first.clear()
     serving = Task(server.serve_forever)
-    allowed.append(True)
     assert ask(server.server_address, request("GET", "/two")).body == b"/two"
+    allowed.append(True)
+    assert ask(server.server_address, request("GET", "/three")).body == b"/three"
+    assert wait_until(lambda: len(first) >= 2), "nobody has asked the system again"
     server.shutdown()
     serving.result()
     server.server_close()

@@ -4,6 +4,7 @@ And how hypothesis tries examples.
 """
 
 import contextlib
+import signal
 import socketserver
 import tempfile
 from collections.abc import Callable, Iterator
@@ -31,6 +32,10 @@ class TCPServer(socketserver.TCPServer):
 
 
 # Where a handler class must work.
+# Who runs the tests under nohup ignores SIGHUP, and so would all the servers that they start.
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 HOSTS: dict[str, Any] = {
     "loop": fastserve.HTTPServer,
     "threads": fastserve.ThreadingHTTPServer,

@@ -98,11 +98,18 @@ def test_the_bound_holds_after_the_end_too(most: int, counting: Any, client: Any
 
 
 def test_a_deadline_that_has_moved_on_counts_no_more(
-    gate: Gate, serve: Any, client: Any, clock: Any
+    gate: Gate, serve: Any, client: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last leader saw it pass, and was late with another connection."""
     peers: list[Any] = []
-    first = threading.Event()
+    first, sent = threading.Event(), threading.Event()
+    adopt_all = Leader._adopt_all
+
+    def adopt_what_has_come(leader: Leader) -> None:
+        assert not first.is_set() or sent.wait(PATIENCE)
+        adopt_all(leader)
+
+    monkeypatch.setattr(Leader, "_adopt_all", adopt_what_has_come)
 
     class Slow(Quiet):
         def finish(self) -> None:
@@ -110,6 +117,7 @@ def test_a_deadline_that_has_moved_on_counts_no_more(
                 first.set()
                 for peer in peers:
                     peer.send(request())
+                sent.set()
                 gate.wait()
             super().finish()
 

@@ -255,22 +255,31 @@ def test_scripts_inherit_no_socket_and_no_variables(scripts: ScriptFolder) -> No
 
 @pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="this machine has no systemd tools")
 def test_activated_by_systemd_s_own_tool(folder: Path) -> None:
-    path, place = "socket", f"--listen={folder.parent / 'socket'}"
+    path = str(folder.parent / "activated")
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE_HOME)}  # none of which is passed on untold
     told = [f"--setenv={name}={value}" for name, value in environment.items()]
-    command = ["systemd-socket-activate", place, *told, sys.executable, "-m", "fastserve", "-d", str(folder)]
+    command = ["systemd-socket-activate", f"--listen={path}", *told,
+               sys.executable, "-m", "fastserve", "-d", str(folder)]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, **pipes)
-    try:
-        assert wait_until(lambda: Path(path).is_socket(), WAIT)
-        assert ask(path, GET).body == BODY
-        process.terminate()
-        out, err = process.communicate(timeout=WAIT)
-    finally:
-        process.kill()
-        process.wait(WAIT)
+    with subprocess.Popen(command, **pipes) as process:
+        try:
+            assert wait_until(lambda: is_listening(path), WAIT)
+            assert ask(path, GET).body == BODY
+            process.terminate()
+            out, err = process.communicate(timeout=WAIT)
+        finally:
+            process.kill()
     assert process.returncode == 0, err
     assert b"Serving HTTP on unix:" in out
+
+
+def is_listening(path: str) -> bool:
+    """The socket is there a moment before anybody listens."""
+    try:
+        Client(path).close()
+    except OSError:
+        return False
+    return True
 
 
 def readme_units() -> tuple[str, str]:

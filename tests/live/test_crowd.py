@@ -160,7 +160,8 @@ def test_half_closed_clients(server: Process, pattern: bytes) -> None:
 def test_under_load(server: Process, path: str, connections: int) -> None:
     """As many for the large one as have their answers within that second, under the sanitizers too."""
     with gives_back(server, memory=64 << 20):
-        report = run("wrk", "-t1", f"-c{connections}", "-d1s", "--timeout", "20s", f"{server.url}/{path}").decode()
+        load = ["-t1", f"-c{connections}", "-d1s", "--timeout", "20s"]
+        report = run("wrk", *load, f"{server.url}/{path}").decode()
     assert "Socket errors" not in report, report
     assert "Non-2xx" not in report, report
     assert int(report.split(" requests in ")[0].split()[-1]) > 0, report

@@ -83,14 +83,15 @@ class Log(io.FileIO):
     @classmethod
     def give_up(cls) -> None:
         """In a signal's handler: end a write that it has interrupted, where nobody reads."""
-        if cls.waiting and not takes_more(sys.stderr):
+        if cls.waiting and not takes_more(sys.stderr, cls.patience):
+            cls.patience = 0.0
             raise Unheard
 
     def write(self, data: Any) -> int:
         try:
             Log.waiting = threading.current_thread() is threading.main_thread()
-            with contextlib.suppress(OSError, Unheard), self._turn():
-                rest = data
+            with contextlib.suppress(OSError, Unheard), self._turn() as mine:
+                rest = data if mine else b""
                 while rest and self._has_room():  # a pipe may take part of what is longer than PIPE_BUF
                     piece = rest[:PIPE_BUF] if self.leaving else rest
                     rest = rest[super().write(piece) or len(rest) :]
@@ -106,11 +107,14 @@ class Log(io.FileIO):
         return True
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self) -> Iterator[bool]:
         """Keep other processes from writing: what is longer than PIPE_BUF enters a pipe in pieces."""
-        mine = self.turns is not None and self._take_turn()
+        if self.turns is None:
+            yield True
+            return
+        mine = self._take_turn()
         try:
-            yield
+            yield mine
         finally:
             if mine:
                 fcntl.lockf(self.turns, fcntl.LOCK_UN)
@@ -120,12 +124,15 @@ class Log(io.FileIO):
         if not self.leaving:
             fcntl.lockf(self.turns, fcntl.LOCK_EX)
             return True
-        for _ in range(10):
+        end = time.monotonic() + self.patience
+        while True:
             with contextlib.suppress(OSError):
                 fcntl.lockf(self.turns, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
+            if time.monotonic() >= end:
+                Log.patience = 0.0
+                return False
             time.sleep(0.01)
-        return False
 
 
 def open_log() -> None:

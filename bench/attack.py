@@ -18,14 +18,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import load
 import processes
 from processes import BenchError
-from report import aligned, machine, spread
+from report import aligned, spread, where
 from servers import ROOT, TREE, WORKLOADS, Contestant, Server, Workload, handlers, running
 
 TOOL = ROOT / "tests" / "live" / "attackers.py"
@@ -173,11 +173,7 @@ class Bench:
 
 def sockets(server: Server) -> int:
     """How many the server has open, its own few among them."""
-    found = 0
-    for descriptor in Path(f"/proc/{server.process.pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed while we were reading
-            found += os.readlink(descriptor).startswith("socket:")
-    return found
+    return processes.sockets(server.process.pid)
 
 
 def is_quiet(server: Server) -> bool:
@@ -201,18 +197,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if reason := load.missing():
         print(reason, file=sys.stderr)
         return 1
-    try:
-        known = machine()
-        print(f"commit {known['commit']}, Python {known['python']}, Linux {known['kernel']}, {known['cpu']}")
-        print(f"{args.attackers} attackers beside {args.connections} connections of wrk; "
-              f"{args.rounds} rounds of {args.seconds} s; median (min-max)")
-        Bench(args).run()
-    except BenchError as reason:
-        print(f"bench: {reason}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    print(where())
+    print(f"{args.attackers} attackers beside {args.connections} connections of wrk; "
+          f"{args.rounds} rounds of {args.seconds} s; median (min-max)")
+    return processes.concluded(Bench(args).run)
 
 
 if __name__ == "__main__":

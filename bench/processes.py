@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -31,6 +32,18 @@ def pinned(core: int) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+def concluded(work: Callable[[], object]) -> int:
+    """Do it, and return the exit status: 1 for a BenchError, which is told, and 130 for Ctrl-C."""
+    try:
+        work()
+    except BenchError as reason:
+        print(f"bench: {reason}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
 
 
 def start(argv: list[str], env: Mapping[str, str], log: Path, core: int) -> subprocess.Popen[bytes]:

@@ -111,6 +111,12 @@ def machine() -> dict[str, Any]:
     }
 
 
+def where() -> str:
+    """The same in one line, to stand above a table."""
+    known = machine()
+    return f"commit {known['commit']}, Python {known['python']}, Linux {known['kernel']}, {known['cpu']}"
+
+
 def _git(*command: str) -> str | None:
     try:
         run = subprocess.run(["git", *command], cwd=ROOT, check=False, capture_output=True, text=True)

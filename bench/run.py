@@ -20,7 +20,7 @@ from typing import Any
 
 import load
 import report
-from processes import BenchError, cpu_seconds, resident_bytes
+from processes import BenchError, concluded, cpu_seconds, resident_bytes
 from report import Entry, Round
 from servers import CONTESTANTS, WORKLOADS, Contestant, Server, Workload, running
 
@@ -136,14 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if reason := load.missing():
         print(reason, file=sys.stderr)
         return 1
-    try:
-        Bench(args).run()
-    except BenchError as reason:
-        print(f"bench: {reason}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return concluded(Bench(args).run)
 
 
 if __name__ == "__main__":

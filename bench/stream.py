@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from processes import BenchError
-from report import aligned, machine, spread
+from processes import BenchError, concluded
+from report import aligned, spread, where
 from servers import TREE, Contestant, Server, Workload, handlers, running
 
 PATIENCE = 30  # seconds for one event
@@ -84,21 +84,19 @@ def row(name: str, rounds: list[list[float]]) -> tuple[str, ...]:
     return name, *(spread([figure(each) for each in rounds], 3) for figure in figures)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    args = options(argv)
+def show(args: argparse.Namespace) -> None:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[min(1, len(cores) - 1)]})
-    try:
-        rounds = compare(args, cores[0])
-    except BenchError as reason:
-        print(f"bench: {reason}", file=sys.stderr)
-        return 1
-    known = machine()
-    print(f"commit {known['commit']}, Python {known['python']}, Linux {known['kernel']}, {known['cpu']}")
+    rounds = compare(args, cores[0])
+    print(where())
     print(f"{args.pieces} events a round, {args.interval} ms apart; ms of {args.rounds} rounds: "
           "median (min-max)")
     print(aligned([HEADINGS, *(row(name, each) for name, each in rounds.items())]))
-    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = options(argv)
+    return concluded(lambda: show(args))
 
 
 if __name__ == "__main__":

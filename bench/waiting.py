@@ -21,7 +21,7 @@ from typing import Any
 
 from load import answer_size
 from processes import TICK, BenchError
-from report import aligned, machine, spread
+from report import aligned, spread, where
 from servers import CONTESTANTS, TREE, Contestant, Server, Workload, handlers, running
 
 PATIENCE = 60  # seconds for a round
@@ -280,8 +280,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         title, figure = FIGURES[name]
         print(title, file=sys.stderr)
         rows.append((title, *(measured(each, figure, args, cores[0]) for each in contestants)))
-    known = machine()
-    print(f"commit {known['commit']}, Python {known['python']}, Linux {known['kernel']}, {known['cpu']}")
+    print(where())
     print(f"the clients and the floor alone: {overhead(args, cores[0])}")
     print(aligned(rows))
     return 0

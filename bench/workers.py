@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import load
-from processes import BenchError, cpu_seconds, members, sockets
-from report import aligned, machine, spread
+from processes import BenchError, concluded, cpu_seconds, members, sockets
+from report import aligned, spread, where
 from servers import TREE, WORKLOADS, Contestant, Server, handlers, running
 
 COUNTS = (1, 2)
@@ -134,22 +134,20 @@ def row(name: str, rounds: list[Round], ones: list[Round]) -> tuple[str, ...]:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    args = options(argv)
-    try:
-        if reason := load.missing():
-            raise BenchError(reason)
-        rounds = Bench(args).compare()
-    except BenchError as reason:
-        print(f"bench: {reason}", file=sys.stderr)
-        return 1
-    known = machine()
-    print(f"commit {known['commit']}, Python {known['python']}, Linux {known['kernel']}, {known['cpu']}")
+def show(args: argparse.Namespace) -> None:
+    if reason := load.missing():
+        raise BenchError(reason)
+    rounds = Bench(args).compare()
+    print(where())
     print(f"{args.connections} connections, keep-alive; median (min-max) of {args.rounds} rounds of "
           f"{args.seconds} s; servers on one core, wrk on another, but for the last column")
     rows = [row(each.name, found, rounds[0]) for each, found in zip(CONTESTANTS, rounds)]
     print(aligned([(args.workload, *HEADINGS), *rows]))
-    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = options(argv)
+    return concluded(lambda: show(args))
 
 
 if __name__ == "__main__":

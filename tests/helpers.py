@@ -160,6 +160,15 @@ def connect(address: Any, patience: float = PATIENCE) -> socket.socket:
     return sock
 
 
+@contextlib.contextmanager
+def listening(family: Any = socket.AF_INET, address: Any = ("127.0.0.1", 0)) -> Iterator[socket.socket]:
+    """A socket that listens, and from which nobody accepts yet."""
+    with socket.socket(family) as sock:
+        sock.bind(address)
+        sock.listen()
+        yield sock
+
+
 def ask(address: Any, data: bytes) -> Reply:
     """The reply to one request on a connection of its own."""
     with Client(address) as client:

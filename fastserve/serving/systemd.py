@@ -19,7 +19,6 @@ NOTIFY_TIMEOUT: Final = 1.0
 
 READY: Final = "READY=1"
 STOPPING: Final = "STOPPING=1"
-RELOADING: Final = "RELOADING=1"
 
 
 def listening_sockets() -> list[socket.socket]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import PATIENCE
+from helpers import PATIENCE, listening
 
 import fastserve
 from fastserve.serving import systemd
@@ -53,14 +53,6 @@ def report(*files: Any, **environment: str) -> list[str]:
         env={**os.environ, "PYTHONPATH": HOME}, pass_fds=descriptors, capture_output=True)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
-
-
-@contextlib.contextmanager
-def listening(family: Any = socket.AF_INET, address: Any = ("127.0.0.1", 0)) -> Iterator[socket.socket]:
-    with socket.socket(family) as sock:
-        sock.bind(address)
-        sock.listen()
-        yield sock
 
 
 def test_a_socket_is_passed() -> None:

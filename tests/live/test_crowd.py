@@ -158,10 +158,10 @@ def test_half_closed_clients(server: Process, pattern: bytes) -> None:
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 @pytest.mark.parametrize(("path", "connections"), [("small", 64), ("pattern", 8)])
 def test_under_load(server: Process, path: str, connections: int) -> None:
-    """As many for the large one as have their answers within that second, under the sanitizers too."""
+    """As many for the large one as have their answers within that time, under the sanitizers too."""
     with gives_back(server, memory=64 << 20):
-        load = ["-t1", f"-c{connections}", "-d1s", "--timeout", "20s"]
+        load = ["-t1", f"-c{connections}", "-d2s", "--timeout", "20s"]
         report = run("wrk", *load, f"{server.url}/{path}").decode()
     assert "Socket errors" not in report, report
     assert "Non-2xx" not in report, report
-    assert int(report.split(" requests in ")[0].split()[-1]) > 0, report
+    assert int(report.split(" requests in ")[0].split()[-1]) > 10, report

@@ -30,17 +30,14 @@ class Suspect:
 
 
 class Experience:
-    """``now`` is time.monotonic() everywhere. It is true while there are suspects."""
+    """``now`` is time.monotonic() everywhere. Where there are no ``suspects`` there is nothing to ask."""
 
     def __init__(self) -> None:
-        self._suspects: dict[Hashable, Suspect] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._suspects)
+        self.suspects: dict[Hashable, Suspect] = {}
 
     def waits(self, key: Hashable, now: float) -> bool:
         """Whether to give a request to a thread at once."""
-        suspect = self._suspects.get(self._known(key))
+        suspect = self.suspects.get(self._known(key))
         if suspect is None or suspect.late < LATE_TWICE:
             return False
         if now < suspect.trial:
@@ -53,9 +50,9 @@ class Experience:
         if self._known(key) is None:
             self._forget(now)
         key = self._known(key)
-        suspect = self._suspects.get(key)
+        suspect = self.suspects.get(key)
         if suspect is None:
-            self._suspects[key] = suspect = Suspect()
+            self.suspects[key] = suspect = Suspect()
         elif suspect.late >= LATE_TWICE:
             suspect.pause = min(suspect.pause * 2, LAST_TRIAL)
         suspect.late = min(suspect.late + 1, LATE_TWICE)
@@ -64,15 +61,15 @@ class Experience:
     def was_prompt(self, key: Hashable) -> None:
         """A request was not late."""
         key = self._known(key)
-        suspect = self._suspects.get(key)
+        suspect = self.suspects.get(key)
         if suspect is not None:
             suspect.late -= 1
             if not suspect.late:
-                del self._suspects[key]
+                del self.suspects[key]
 
     def _forget(self, now: float) -> None:
         """Drop those nobody has asked about for long: one that is in use has its trial renewed in time."""
-        self._suspects = {key: s for key, s in self._suspects.items() if s.trial + LAST_TRIAL >= now}
+        self.suspects = {key: s for key, s in self.suspects.items() if s.trial + LAST_TRIAL >= now}
 
     def _known(self, key: Hashable) -> Hashable:
-        return key if key in self._suspects or len(self._suspects) < SUSPECTS else None
+        return key if key in self.suspects or len(self.suspects) < SUSPECTS else None

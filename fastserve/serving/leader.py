@@ -98,10 +98,14 @@ class Deposed(BaseException):
 class Leader(Loop):
     """Serves the connections of ``server`` as Loop does, in threads of its own."""
 
+    __slots__ = (
+        "_attaches", "_away", "_ended", "_experience", "_failure", "_lead", "_most", "_returned",
+        "_threads", "_waiting", "_work",
+    )
+
     def __init__(self, server: socketserver.TCPServer, own_accept: Any = PLAIN_ACCEPT) -> None:
         self._most = most_threads(server)
         super().__init__(server, own_accept)
-        self._caller = self._thread
         self._lead = Lead()
         self._experience = Experience()
         self._threads = Threads()
@@ -122,7 +126,7 @@ class Leader(Loop):
 
     def is_mine(self) -> bool:
         """Whether the calling thread is the loop's, and not in a handler."""
-        return threading.get_ident() == self._caller or self._lead.leads()
+        return threading.get_ident() == self._thread or self._lead.leads()
 
     def join(self, timeout: float | None = None) -> bool:
         return self._threads.join(timeout)
@@ -221,7 +225,7 @@ class Leader(Loop):
         super()._turn(poll_interval)
 
     def _answer(self, conn: Connection) -> int:
-        asked = conn.asked() if self._experience else ""
+        asked = conn.asked() if self._experience.suspects else ""
         if len(self._away) >= self._most or (asked and self._experience.waits(asked, self._now)):
             return self._give_a_thread(conn, self._run, self._answered)
         close = self._inline(conn, self._run, self._answered)
@@ -238,7 +242,7 @@ class Leader(Loop):
     def _offer(self, conn: Connection) -> int:
         if not self._makes_handlers():
             return super()._offer(conn)
-        known = bool(self._experience)
+        known = bool(self._experience.suspects)
         full = len(self._away) >= self._most and not self._attaches
         if full or (known and self._experience.waits(MAKING, self._now)):
             return self._give_a_thread(conn, self._make, self._made)
@@ -249,11 +253,12 @@ class Leader(Loop):
 
     def _inline(self, conn: Connection, work: Work, go_on: GoOn) -> bool:
         """Run a handler's code here; where that costs the lead, the connection goes on in other hands."""
-        if self._ended:
-            return work(conn)
         self._work = work
         self._lead.enter(conn)
-        result = work(conn)
+        try:
+            result = work(conn)
+        except BaseException:
+            result = self._failed(conn)
         if self._lead.leave():
             return result
         self._hand_back(conn, go_on, result)
@@ -272,7 +277,7 @@ class Leader(Loop):
             self._threads.do(functools.partial(self._work_away, conn, work, go_on))
 
     def _work_away(self, conn: Connection, work: Work, go_on: GoOn) -> None:
-        self._hand_back(conn, go_on, work(conn))
+        self._hand_back(conn, go_on, self._done(conn, work))
 
     def _held(self) -> int:
         return super()._held() + len(self._away)
@@ -286,7 +291,10 @@ class Leader(Loop):
                 self._settle(conn)
 
     def _finish_handler(self, conn: Connection) -> None:
-        self._inline(conn, self._end_handler, self._finished)
+        if self._ended:
+            self._done(conn, self._end_handler)
+        else:
+            self._inline(conn, self._end_handler, self._finished)
 
     # -- How a connection that was away goes on ----------------------------------------------------
 
@@ -325,7 +333,7 @@ class Leader(Loop):
         self._end_alone(returned[0], returned[1])
         while (waiting := pop(self._waiting)) is not None:
             conn, work, go_on = waiting
-            work(conn)
+            self._done(conn, work)
             self._end_alone(conn, go_on)
 
     def _end_alone(self, conn: Connection, go_on: GoOn) -> None:
@@ -348,26 +356,20 @@ class Leader(Loop):
 
     # -- A handler's code, in any thread -----------------------------------------------------------
 
-    def _run(self, conn: Connection) -> bool:
+    def _done(self, conn: Connection, work: Work) -> bool:
+        """Run it away from the loop. What ends a thread elsewhere ends here a connection."""
         try:
-            return super()._run(conn)
+            return work(conn)
         except BaseException:
-            tell()
-            return True
+            return self._failed(conn)
 
-    def _make(self, conn: Connection) -> bool:
-        try:
-            return super()._make(conn)
-        except BaseException:
-            conn.withdraw()
-            tell()
-            return True
+    def _failed(self, conn: Connection) -> bool:
+        conn.withdraw()  # where it was a handler's making that failed
+        tell()
+        return True
 
     def _end_handler(self, conn: Connection) -> bool:
-        try:
-            super()._finish_handler(conn)
-        except BaseException:
-            tell()
+        super()._finish_handler(conn)
         return True
 
     def _tell(self, sock: Any, address: Any) -> None:

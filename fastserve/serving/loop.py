@@ -59,6 +59,13 @@ class Loop:
     called once a turn.
     """
 
+    # With the moving loop's there are more than CPython looks up fast in a dict of an instance.
+    __slots__ = (
+        "__weakref__", "_accepting", "_again", "_bound", "_connections", "_deadlines", "_due", "_end",
+        "_ending", "_health", "_listener", "_now", "_own_accept", "_resume", "_selector", "_server",
+        "_speak", "_stopping", "_telling", "_thread", "_timers", "_waker", "_woken",
+    )
+
     def __init__(self, server: socketserver.TCPServer, own_accept: Any = PLAIN_ACCEPT) -> None:
         path, most = getattr(server, "health_path", None), getattr(server, "max_connections", None)
         self._health = None if path is None else Health(path, server.RequestHandlerClass)

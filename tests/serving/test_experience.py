@@ -20,14 +20,14 @@ def make_late(experience: Experience, key: str = KEY, times: int = LATE_TWICE, n
 
 
 def test_nothing_is_known_at_first(experience: Experience) -> None:
-    assert not experience
+    assert not experience.suspects
     assert not experience.waits(KEY, 0)
 
 
 @pytest.mark.parametrize(("more", "waits"), [(-1, False), (0, True), (1, True)])
 def test_a_habit_takes_two(experience: Experience, more: int, waits: bool) -> None:
     make_late(experience, times=LATE_TWICE + more)
-    assert experience
+    assert experience.suspects
     assert experience.waits(KEY, 0) is waits
     assert not experience.waits("GET /other", 0)
 
@@ -57,10 +57,10 @@ def test_two_prompt_trials_forget_it(experience: Experience) -> None:
     make_late(experience)
     for _ in range(LATE_TWICE - 1):
         experience.was_prompt(KEY)
-        assert experience
+        assert experience.suspects
         assert not experience.waits(KEY, 0)
     experience.was_prompt(KEY)
-    assert not experience
+    assert not experience.suspects
 
 
 def test_a_prompt_one_between_two_late_ones_is_no_habit(experience: Experience) -> None:
@@ -68,12 +68,12 @@ def test_a_prompt_one_between_two_late_ones_is_no_habit(experience: Experience) 
         experience.was_late(KEY, 0)
         assert not experience.waits(KEY, 0)
         experience.was_prompt(KEY)
-    assert not experience
+    assert not experience.suspects
 
 
 def test_what_was_prompt_and_never_late_is_not_kept(experience: Experience) -> None:
     experience.was_prompt(KEY)
-    assert not experience
+    assert not experience.suspects
 
 
 @pytest.mark.parametrize(("known", "waits"), [(SUSPECTS - 1, False), (SUSPECTS, True)])
@@ -88,7 +88,7 @@ def test_beyond_the_bound_all_are_judged_as_one(experience: Experience, known: i
 def test_there_is_a_bound(experience: Experience) -> None:
     for number in range(10 * SUSPECTS):
         make_late(experience, f"GET /{number}", times=1)
-    assert len(experience._suspects) == SUSPECTS + 1
+    assert len(experience.suspects) == SUSPECTS + 1
 
 
 def fill(experience: Experience, now: float) -> None:
@@ -103,7 +103,7 @@ def test_those_nobody_asks_about_make_room(others: int, experience: Experience) 
     make_late(experience, "GET /slow", now=1e6)
     assert experience.waits("GET /slow", 1e6)
     assert not experience.waits("GET /fast", 1e6)
-    assert len(experience._suspects) == 1
+    assert len(experience.suspects) == 1
 
 
 @pytest.mark.parametrize(("after", "room"), [(-MOMENT, False), (MOMENT, True)])
@@ -127,7 +127,7 @@ def test_one_that_is_asked_about_is_not_forgotten(pause: float, experience: Expe
         is_tried = not experience.waits(KEY, now)
         fill(experience, now)
         make_late(experience, f"GET /one more/{turn}", now=now)
-        assert KEY in experience._suspects
+        assert KEY in experience.suspects
         assert experience.waits(KEY, now)
         if is_tried:
             experience.was_late(KEY, now)

@@ -225,7 +225,7 @@ def test_what_waits_by_habit_goes_to_a_thread_at_once_and_is_tried_again(
 
 
 def server_suspects(server: Any) -> dict[Any, Any]:
-    suspects: dict[Any, Any] = server._HTTPServer__loop._experience._suspects
+    suspects: dict[Any, Any] = server._HTTPServer__loop._experience.suspects
     return suspects
 
 

@@ -28,6 +28,7 @@ from collections.abc import Sequence
 OTHER_DESCRIPTORS = 32  # of this process
 WINDOW = 4096
 CONNECTING = 10.0  # seconds
+GROUPS = 20  # that have their turns together: a process that never sleeps is what slows its neighbours down
 
 
 class Attacker:
@@ -98,7 +99,7 @@ class Attacker:
 
 
 class Attack:
-    """All of them, in turns; each has its own time in an interval, so that they do not come all at once."""
+    """All of them, in turns; each group has its own time in an interval: they do not come all at once."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
@@ -110,9 +111,9 @@ class Attack:
 
     def begin(self) -> None:
         attackers = [Attacker(self._args) for _ in range(self._args.connections)]
-        start, step = time.monotonic(), self._args.interval / max(len(attackers), 1)
+        start, step = time.monotonic(), self._args.interval / GROUPS
         for number, attacker in enumerate(attackers):
-            self._turns.append((start + number * step, attacker))
+            self._turns.append((start + number * GROUPS // len(attackers) * step, attacker))
             self._enter(attacker)
 
     def _enter(self, attacker: Attacker) -> None:

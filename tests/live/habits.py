@@ -19,6 +19,7 @@ from live.process import WAIT
 from pairs import reset
 
 SMALL, EDGE = 4096, 65536
+NOWHERE = 500  # paths that lead there: fewer than a server remembers, so that it soon knows all
 
 
 class Wrong(Exception):
@@ -289,7 +290,7 @@ def large_files(visit: Visit) -> None:
 def not_found(visit: Visit) -> None:
     """Which ends the connection, after a request that did not."""
     peer, first = visit.peer(), visit.wish()
-    last = Wish(request(target=f"/no/{visit.chance.random()}"), visit.site.not_found, 404)
+    last = Wish(request(target=f"/no/{visit.chance.randrange(NOWHERE)}"), visit.site.not_found, 404)
     peer.send(first.octets + last.octets)
     peer.expect(first)
     peer.expect(last)

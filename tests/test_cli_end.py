@@ -94,6 +94,7 @@ class Interrupting(io.FileIO):
         os.kill(os.getpid(), signal.SIGINT)
         return super().write(data)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts the tests may have it ignored
 sys.stdout = io.TextIOWrapper(io.BufferedWriter(Interrupting(1, "w", closefd=False)))
 sys.exit(cli.main(["0", "-b", "127.0.0.1"]))
 """

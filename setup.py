@@ -18,7 +18,7 @@ KIND = "sanitize" if SANITIZE else "debug" if DEBUG else "release"
 
 MODULES = [
     "_head", "_parser", "_chunks", "_response", "_deadlines", "_channel", "_reader", "_writer", "_conn",
-    "_lead",
+    "_lead", "_signals",
 ]
 
 DIRECTIVES = {

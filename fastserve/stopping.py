@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, NoReturn, Protocol
 
 from fastserve import limits
+from fastserve._signals import disregard
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -48,6 +49,7 @@ class Stopping:
     def ignore(self) -> None:
         """Serving is over. Python gives its handlers up as it ends, and a late signal would be the status."""
         for each in SIGNALS:
+            disregard(each)
             signal.signal(each, signal.SIG_IGN)
 
     def __call__(self, signum: int, frame: object) -> None:

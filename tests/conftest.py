@@ -31,11 +31,11 @@ class TCPServer(socketserver.TCPServer):
     allow_reuse_address = True
 
 
-# Where a handler class must work.
 # Who runs the tests under nohup ignores SIGHUP, and so would all the servers that they start.
 if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# Where a handler class must work.
 HOSTS: dict[str, Any] = {
     "loop": fastserve.HTTPServer,
     "threads": fastserve.ThreadingHTTPServer,

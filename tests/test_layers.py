@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fastserve"
 LAYERS = {
     "0": ("limits", "errors", "overrides", "log"),
     "1": ("_ascii", "_head", "_parser", "_chunks", "_response", "_deadlines"),
-    "2": ("_sys", "_states", "_channel", "_reader", "_writer", "_conn", "_lead"),
+    "2": ("_sys", "_states", "_channel", "_reader", "_writer", "_conn", "_lead", "_signals"),
     "3": ("headers",),
     "4a": ("handlers", "handlers.base", "handlers.static", "handlers.script", "handlers.cgi"),
     "4b": ("serving", "serving.timers", "serving.tls", "serving.unix", "serving.systemd", "serving.pidfile",

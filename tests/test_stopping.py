@@ -103,3 +103,20 @@ def test_it_catches_what_is_not_ignored() -> None:
     handler.catch()
     assert (signal.getsignal(INT), signal.getsignal(TERM)) == (signal.SIG_IGN, handler)
     assert handler.grace == limits.DRAIN_GRACE
+
+
+def test_a_signal_while_it_begins_to_ignore_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python would note it for a handler that is no more, and tell of that by a traceback."""
+    noted = []
+    set_handler = signal.signal
+    for each in SIGNALS:
+        set_handler(each, lambda signum, frame: noted.append(signum))
+
+    def signalled(signum: int, handler: Any) -> None:
+        signal.raise_signal(signum)
+        set_handler(signum, handler)
+
+    with monkeypatch.context() as patch:  # pytest has signals of its own
+        patch.setattr(signal, "signal", signalled)
+        Stopping(print).ignore()
+    assert noted == []

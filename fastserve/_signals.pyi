@@ -1,0 +1,3 @@
+# What Python sees of ignoring a signal; tests/test_imports.py holds names and parameters to it.
+
+def disregard(signum: int) -> None: ...

@@ -184,7 +184,7 @@ cdef class Lead:
             PyErr_CheckSignals()
 
     cdef bint _watch(self) noexcept nogil:
-        """Look some times, or sleep once. Returns whether somebody has ended the watch.
+        """Look some times, or sleep once and look. Returns whether somebody has ended the watch.
 
         Not for ever: a signal that comes between two waits, when the system has given this thread's core to
         another say, ends none of them.
@@ -198,8 +198,8 @@ cdef class Lead:
                 status = PyThread_acquire_lock_timed(self.alarm, LOOK, True)
                 looks += 1
             else:
-                self._sleep()
-                looks = LOOKS
+                # What has woken us may be late, and keep the GIL: we look before we go back for that.
+                looks = max(looks, LOOKS - <int>QUIET_LOOKS) if self._sleep() else LOOKS
             self._look()
         return False
 
@@ -212,13 +212,13 @@ cdef class Lead:
                 fs_store(&self.rung, True)
         self.seen = word
 
-    cdef void _sleep(self) noexcept nogil:
-        """Until the next run begins, unless one has: either it sees `asleep`, or we see it."""
+    cdef bint _sleep(self) noexcept nogil:
+        """Until a run begins, unless one has: either it sees `asleep`, or we see it. Returns whether."""
+        cdef bint runs
         fs_store(&self.asleep, True)
-        if (
-            fs_load(&self.word) == self.seen
-            and PyThread_acquire_lock_timed(self.alarm, SLEEP, True) == PY_LOCK_ACQUIRED
-        ):
-            return
+        runs = fs_load(&self.word) != self.seen
+        if not runs and PyThread_acquire_lock_timed(self.alarm, SLEEP, True) == PY_LOCK_ACQUIRED:
+            return True
         if not fs_swap(&self.asleep, True, False):
             PyThread_acquire_lock(self.alarm, WAIT_LOCK)    # which enter() gives back this very moment
+        return runs

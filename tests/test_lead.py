@@ -1,6 +1,7 @@
 """The lead on its own: who has it, who sees that it is held up, that a wait ends. No loop, no connection."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -128,6 +129,20 @@ def test_a_sleeping_watcher_is_woken_by_a_run(watched: Watched) -> None:
         assert watched.late.wait(PATIENCE)
         assert lead.leave()
         watched.late.clear()
+
+
+def test_a_watcher_that_a_computing_run_wakes_needs_no_gil(watched: Watched) -> None:
+    lead, interval = watched.lead, sys.getswitchinterval()
+    lead.adopt()
+    time.sleep(0.1)  # as above
+    sys.setswitchinterval(2 * PATIENCE)
+    try:
+        lead.enter("conn")
+        end = time.monotonic() + PATIENCE
+        while not lead.adopt():  # which it can be only once the watcher has seen that it is late
+            assert time.monotonic() < end
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_a_ring_before_the_watch_is_not_lost() -> None:

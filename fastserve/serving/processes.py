@@ -16,6 +16,7 @@ socketserver's server methods and no handler; the command line calls supervise()
 
 import contextlib
 import functools
+import gc
 import math
 import os
 import selectors
@@ -454,6 +455,7 @@ class Supervisor:
 
     def _leave_the_supervisor(self, slot: Slot) -> None:
         """Keep nothing of it but the listening socket, and end when it does."""
+        gc.freeze()  # what is shared is no garbage here; to look for that would make it a copy
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in self._heard:  # a terminal sends them to all of us

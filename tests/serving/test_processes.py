@@ -88,6 +88,18 @@ def test_every_worker_is_prepared_before_it_serves(tmp_path: Path) -> None:
         assert {int(line) for line in (tmp_path / "starts").read_text().split()} == pids
 
 
+def test_what_workers_share_is_left_alone_by_garbage_collection(tmp_path: Path) -> None:
+    lines = """
+def prepare():
+    import gc
+    with open("left", "a") as file:
+        file.write(f"{gc.get_freeze_count() > 1000} {len(gc.get_objects()) < 1000}\\n")
+options["prepare"] = prepare"""
+    with supervised(tmp_path, 2, lines=lines, cwd=tmp_path) as server:
+        server.pids(2)
+        assert (tmp_path / "left").read_text() == "True True\n" * 2
+
+
 # -- A worker that is killed -------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from live.process import WAIT
 from pairs import reset
 
 SMALL, EDGE = 4096, 65536
-NOWHERE = 500  # paths that lead there: fewer than a server remembers, so that it soon knows all
+NOWHERE = 50  # paths that lead there: so few that within a minute every worker remembers all it will
 
 
 class Wrong(Exception):

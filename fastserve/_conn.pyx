@@ -66,7 +66,7 @@ cdef enum:
     PEEKED = 4096           # octets of a first request that are looked at before there is a handler
 
 cdef int64_t MAX_COLLECTED_BODY = limits.MAX_COLLECTED_BODY
-cdef int64_t MAX_DRAINED_BODY = limits.MAX_DRAINED_BODY
+cdef Py_ssize_t LINGER_BATCH = limits.LINGER_BATCH
 cdef Py_ssize_t SEND_HIGH_WATER = limits.SEND_HIGH_WATER
 cdef double TICK = limits.TICK
 cdef double LAST_REQUEST_TIMEOUT = limits.LAST_REQUEST_TIMEOUT
@@ -99,7 +99,6 @@ cdef class Connection:
     cdef Deadlines deadlines
     cdef double timeout                 # of the handler, in seconds; 0 for none
     cdef double looked                  # when we last saw how far a body or an answer had got
-    cdef int64_t dropped                # octets, while lingering
     cdef Py_ssize_t peeked              # octets of a head that was looked at, before there is a handler
     cdef bint alone, replied            # nothing stood behind it; it was answered
     cdef unsigned long thread           # that offers it to a handler, 0 for none
@@ -518,17 +517,17 @@ cdef class Connection:
         return self._linger()
 
     cdef int _linger(self) except -1:
-        cdef Py_ssize_t count = 1
-        while count > 0 and self.dropped <= MAX_DRAINED_BODY:
+        """Drop what still comes, however much it is, until the client has read the answer or time is up."""
+        cdef Py_ssize_t count = 1, dropped = 0
+        while count > 0 and dropped < LINGER_BATCH:
             count = self._discard()
-        return DO_WAIT if count == AGAIN else DO_END
+            dropped += count
+        return DO_WAIT if count > 0 or count == AGAIN else DO_END
 
     cdef Py_ssize_t _discard(self) noexcept:
         """Drop some of what the socket holds and nobody will read: how many octets, or as fs_recv()."""
-        cdef uint8_t[4096] scrap
-        cdef Py_ssize_t count = fs_recv(self.fd, scrap, sizeof(scrap))
-        self.dropped += max(count, 0)
-        return count
+        cdef uint8_t[16384] scrap
+        return fs_recv(self.fd, scrap, sizeof(scrap))
 
 
 # -- For handlers ----------------------------------------------------------------------------------

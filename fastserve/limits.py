@@ -66,6 +66,10 @@ SENDFILE_CHUNK: Final = 1 << 20
 # Connections accepted in one turn, and pipelined requests answered for one connection in one turn.
 ACCEPT_BATCH: Final = 64
 PIPELINE_BATCH: Final = 32
+# What is dropped in one turn of a client that goes on sending after its last answer. How much that is in all
+# has no bound but LINGER_TIMEOUT (nginx's lingering_time: 30 s): a close with octets in the socket resets the
+# connection, and the answer is lost.
+LINGER_BATCH: Final = 1 << 16
 # The listen backlog; http.server's 5 loses connections under a burst. The kernel caps it at somaxconn.
 BACKLOG: Final = 1024
 # Clients at once that read why there is no room for them (503); those beyond are closed unanswered.

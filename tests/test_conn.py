@@ -540,13 +540,27 @@ def test_what_came_while_the_answer_left_is_dropped_first() -> None:
 
 
 def test_a_client_that_sends_without_end_is_left() -> None:
+    """By its deadline: so that it reads its answer it may send as much as it can until then."""
     driven = Driven()
     lingering(driven)
     sent = 0
-    while driven.ready() == WAIT:
+    while sent < 20 << 20:
         sent += driven.peer.send(b"x" * 65536)
-        assert sent < 2 * limits.MAX_DRAINED_BODY
-    assert sent >= limits.MAX_DRAINED_BODY
+        assert driven.ready() == WAIT
+    assert driven.received()
+    assert driven.conn.expire(driven.conn.deadline) == END
+    driven.close()
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_what_is_dropped_in_one_turn(over: int) -> None:
+    """Others have theirs."""
+    driven = Driven()
+    lingering(driven)
+    octets = b"x" * (limits.LINGER_BATCH + over)
+    assert driven.peer.send(octets) == len(octets)
+    assert driven.ready() == WAIT
+    assert bool(select.select([driven.conn.fd], [], [], 0)[0]) == (over > 0)
     driven.close()
 
 

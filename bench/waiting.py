@@ -25,6 +25,7 @@ from report import aligned, spread, where
 from servers import CONTESTANTS, TREE, Contestant, Server, Workload, handlers, running
 
 PATIENCE = 60  # seconds for a round
+REST = 14  # seconds; fastserve's threads end after ten without work
 SWITCH = sys.getswitchinterval() * 1000  # ms
 FILE = Workload("waiting", "/file1k.txt", b"x" * 1024)
 HELLO = b"Hello, World!"
@@ -165,11 +166,11 @@ def beside_busy(server: Server, args: argparse.Namespace) -> str:
 
 
 def idle(server: Server, args: argparse.Namespace) -> str:
-    """After the load of `sleeping`, with its connections closed and nobody there."""
+    """After the load of `sleeping`, with its connections closed, nobody there, and its threads gone."""
     with crowd(server, 64) as clients:
         for _ in range(2):
             clients.ask("/sleep/100", HELLO)
-    time.sleep(2)
+    time.sleep(REST)
     ticks, switches = used_ticks(server), voluntary_switches(server)
     time.sleep(args.idle)
     used = (used_ticks(server) - ticks) * TICK * 100 / args.idle

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import connect, wait_until
+from helpers import Client, connect, wait_until
 
 import fastserve
 
@@ -45,6 +45,10 @@ class Process:
         self.address = ("127.0.0.1", int(banner[1]))
         self.url = f"http://127.0.0.1:{self.address[1]}"
         self._proc = Path(f"/proc/{self._process.pid}")
+        # It says where it listens before it serves, and has fewer descriptors until it does.
+        with Client(self.address, WAIT) as client:
+            client.end()
+            client.rest()
 
     def _program(self) -> list[str]:
         return ["-m", "fastserve", "0", "-b", "127.0.0.1"]

@@ -213,7 +213,10 @@ cdef class Lead:
         self.seen = word
 
     cdef bint _sleep(self) noexcept nogil:
-        """Until a run begins, unless one has: either it sees `asleep`, or we see it. Returns whether."""
+        """Until a run begins, unless one has: either it sees `asleep`, or we see it.
+
+        Returns whether one is known to have; where it began just as our time was up it is not.
+        """
         cdef bint runs
         fs_store(&self.asleep, True)
         runs = fs_load(&self.word) != self.seen

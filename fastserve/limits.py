@@ -61,12 +61,12 @@ MAX_COPIED_FILE: Final = 65536
 # One sendfile call: so that one fast reader cannot hold the loop (darkhttpd: 1 MiB).
 SENDFILE_CHUNK: Final = 1 << 20
 
-# -- Turns of the loop (enforced by serving.loop) ----------------------------------------------
+# -- Turns of the loop (enforced by serving.loop, and one of them by _conn) ---------------------
 
 # Connections accepted in one turn, and pipelined requests answered for one connection in one turn.
 ACCEPT_BATCH: Final = 64
 PIPELINE_BATCH: Final = 32
-# What is dropped in one turn of a client that goes on sending after its last answer. How much that is in all
+# What _conn drops in one turn of a client that goes on sending after its last answer. How much that is in all
 # has no bound but LINGER_TIMEOUT (nginx's lingering_time: 30 s): a close with octets in the socket resets the
 # connection, and the answer is lost.
 LINGER_BATCH: Final = 1 << 16

@@ -6,13 +6,20 @@ from libc.stdint cimport int64_t, uint8_t
 from fastserve._deadlines cimport Deadlines
 
 
+cdef class Descriptor:
+    cdef int fd
+
+
+cdef Descriptor duplicate(int file)
+
+
 cdef class Piece:
     cdef bytes owner        # the object whose octets are to be sent, or None: then `at` is the piece's own
     cdef uint8_t *at        # what is to be sent, or the part of a file that was read for TLS
     cdef Py_ssize_t size    # octets there
     cdef Py_ssize_t room
     cdef Py_ssize_t sent    # of `size`
-    cdef int file           # an owned descriptor, or -1
+    cdef Descriptor file    # None: octets in memory
     cdef int64_t offset     # of the next octet to read from it
     cdef int64_t left       # octets of the file still to send
 
@@ -29,6 +36,7 @@ cdef class Channel:
     cdef bint secure            # a TLS socket: only its own recv and send may touch the descriptor
     cdef bint ended             # the peer has ended its stream
     cdef bint broken            # nothing can be sent or received any more
+    cdef bint shrunk            # that is so because a file that was being sent has become shorter
     cdef bint wants_write       # the TLS layer must write before it can read, or the other way round
     cdef bint tunnel            # another protocol has begun: HTTP's framing counts no more
     cdef bint answered          # a response to the request whose body is being read has begun
@@ -59,7 +67,7 @@ cdef class Channel:
     cdef void consume(self, Py_ssize_t count) noexcept
     cdef bint send(self, const uint8_t *head, Py_ssize_t size, const uint8_t *body, Py_ssize_t length,
                    object owner) except False
-    cdef bint send_file(self, int file, int64_t offset, int64_t count) except False
+    cdef bint add_range(self, Descriptor file, int64_t offset, int64_t count) except False
     cdef int flush(self) except? -3
     cdef int _flush(self) except? -3
     cdef bint wait(self, bint readable, bint writable, double deadline) except False

@@ -6,6 +6,7 @@ from typing import final
 from fastserve._deadlines import Deadlines
 
 @final
+class Descriptor: ...
 class Piece: ...
 
 @final

@@ -63,17 +63,30 @@ cdef uint8_t *spare = NULL
 
 
 @cython.final
-cdef class Piece:
-    """Octets in memory, or a range of a file whose descriptor it owns."""
+cdef class Descriptor:
+    """A file's, which is closed with the last piece that is to be read from it."""
 
-    def __cinit__(self):
-        self.file = -1
+    def __dealloc__(self):
+        if self.fd >= 0:
+            close_fd(self.fd)
+
+
+cdef Descriptor duplicate(int file):
+    """Return a descriptor of our own for the same file: the caller keeps his."""
+    cdef Descriptor copy = Descriptor.__new__(Descriptor)
+    copy.fd = dup(file)
+    if copy.fd < 0:
+        raise OSError(errno, "cannot duplicate a file descriptor")
+    return copy
+
+
+@cython.final
+cdef class Piece:
+    """Octets in memory, or a range of a file."""
 
     def __dealloc__(self):
         if self.owner is None:
             free(self.at)
-        if self.file >= 0:
-            close_fd(self.file)
 
     cdef bint copy(self, const uint8_t *octets, Py_ssize_t size) except False:
         """Add octets to those the piece holds."""
@@ -99,9 +112,10 @@ cdef class Piece:
     cdef bint load(self) except -1:
         """Read the next part of the file into memory; False where it has become too short."""
         cdef Py_ssize_t size = <Py_ssize_t>min(self.left, <int64_t>SECURE_CHUNK)
+        cdef int file = self.file.fd
         self._reserve(size)
         with nogil:
-            size = fs_pread(self.file, self.at, size, self.offset)
+            size = fs_pread(file, self.at, size, self.offset)
         self.sent = 0
         self.size = max(size, 0)
         self.offset += self.size
@@ -323,25 +337,18 @@ cdef class Channel:
             piece.sent = skip
             self._append(piece)
             return True
-        if piece is None or piece.owner is not None or piece.file >= 0 or piece.size > COPY_LIMIT:
+        if piece is None or piece.owner is not None or piece.file is not None or piece.size > COPY_LIMIT:
             piece = Piece.__new__(Piece)
             self._append(piece)
         return piece.copy(at + skip, size - skip)
 
-    cdef bint send_file(self, int file, int64_t offset, int64_t count) except False:
-        """Queue a range of a regular file, and send what the socket takes of it.
-
-        The descriptor is duplicated; the caller keeps its own, and holds the lock.
-        """
+    cdef bint add_range(self, Descriptor file, int64_t offset, int64_t count) except False:
+        """Queue a range of a regular file. The caller holds the lock."""
         cdef Piece piece = Piece.__new__(Piece)
-        piece.file = dup(file)
-        if piece.file < 0:
-            raise OSError(errno, "cannot duplicate a file descriptor")
+        piece.file = file
         piece.offset = offset
         piece.left = count
-        self._append(piece)
-        self._flush()
-        return True
+        return self._append(piece)
 
     cdef bint _append(self, Piece piece) except False:
         if self.queue is None:
@@ -366,7 +373,7 @@ cdef class Channel:
         cdef bint yielded = False
         while self.queue and not self.broken:
             piece = self.queue[0]
-            if yielded and piece.file >= 0:
+            if yielded and piece.file is not None:
                 return AGAIN
             count = self._send_secure(piece) if self.secure else self._send_piece(piece)
             if count == AGAIN:
@@ -379,13 +386,13 @@ cdef class Channel:
                 break
             if piece.left == 0 and piece.sent == piece.size:
                 self.queue.popleft()
-            yielded = piece.file >= 0
+            yielded = piece.file is not None
         return FAILED if self.broken else 0
 
     cdef Py_ssize_t _send_piece(self, Piece piece) except? -3:
         cdef Py_ssize_t count
         cdef bint more = len(self.queue) > 1
-        if piece.file >= 0:
+        if piece.file is not None:
             return self._send_range(piece)
         with nogil:
             count = fs_send(self.fd, piece.at + piece.sent, piece.size - piece.sent, more)
@@ -397,29 +404,34 @@ cdef class Channel:
     cdef Py_ssize_t _send_range(self, Piece piece) except? -3:
         """One sendfile call. A file that has become shorter breaks the channel: its length was told."""
         cdef Py_ssize_t count
+        cdef int file = piece.file.fd
         cdef size_t size = <size_t>min(piece.left, <int64_t>SENDFILE_CHUNK)
         # sendfile alone knows no MSG_DONTWAIT, and the socket is the handler's too: it stays as it was.
         cdef int before = fs_set_nonblocking(self.fd, True)
         with nogil:
-            count = fs_sendfile(self.fd, piece.file, piece.offset, size)
+            count = fs_sendfile(self.fd, file, piece.offset, size)
         if before == 0:
             fs_set_nonblocking(self.fd, False)
         if count > 0:
             piece.offset += count
             piece.left -= count
-        return FAILED if count == 0 else count
+        if count == 0:
+            self.shrunk = True
+            return FAILED
+        return count
 
     cdef Py_ssize_t _send_secure(self, Piece piece) except? -3:
         """Through the TLS socket; a file is read a part at a time, and the same part until it is sent."""
         cdef Py_ssize_t count
         if piece.sent == piece.size and not piece.load():
+            self.shrunk = True
             return FAILED
         self.wants_write = True
         count = self._secure(self.sock.send, PyMemoryView_FromMemory(
             <char *>piece.at + piece.sent, piece.size - piece.sent, PyBUF_READ))
         if count > 0:
             piece.sent += count
-            if piece.file < 0:
+            if piece.file is None:
                 self.queued -= count
         return count
 

@@ -25,7 +25,7 @@ from fastserve._states cimport (
     ANSWERING, BODY, CLOSED, DRAINING, HANDSHAKING, HEAD, IDLE, LINGERING, SENDING, WAITING, fs_is_edge,
 )
 from fastserve._sys cimport AGAIN, fs_peek, fs_poll, fs_recv, fs_send
-from fastserve._writer cimport OCTETS_WAIT, ResponseWriter
+from fastserve._writer cimport OCTETS_WAIT, ResponseWriter, UNDECLARED
 
 import socket
 import threading
@@ -173,7 +173,7 @@ cdef class Connection:
             self.channel.fail()
             return DO_END
         self.closing = close or self.closing or self.writer.last or not self.writer.complete()
-        self.writer.left = -1
+        self.writer.left = UNDECLARED
         return self._told(self._send(now), now)
 
     @property
@@ -202,7 +202,7 @@ cdef class Connection:
     def leave(self):
         """The handler has replaced its rfile, and goes on by itself. Returns whether it can."""
         cdef bint complete = self.writer.complete()
-        self.writer.left = -1
+        self.writer.left = UNDECLARED
         self.reader.leave_body()
         return complete
 

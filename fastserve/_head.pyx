@@ -179,3 +179,16 @@ cdef class RequestHead:
     def upgrade(self):
         """Whether the client offers another protocol (RFC 9110 7.8)."""
         return self.framing.upgrade
+
+    @property
+    def is_conditional(self):
+        """Whether a field may bear on which octets are sent: Range, or one whose name begins with If-."""
+        cdef const uint8_t *base = <const uint8_t *>PyBytes_AS_STRING(self.raw)
+        cdef Span name
+        cdef Py_ssize_t i
+        for i in range(self.spans.count):
+            name = self.spans.fields[i].name
+            if (name.length > 3 and same_nocase(base + name.start, b"if-", 3)
+                    or name.length == 5 and same_nocase(base + name.start, b"range", 5)):
+                return True
+        return False

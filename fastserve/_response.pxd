@@ -32,5 +32,6 @@ cdef class ResponseHead:
     cdef bint _part_as_written(self) except -1
     cdef bint gather(self) except False
     cdef void clear(self) noexcept
+    cdef bint _is_lengthless(self) noexcept
     cdef void _forget(self) noexcept
     cdef void _forget_fields(self) noexcept

@@ -80,6 +80,11 @@ cdef class ResponseHead:
         except BaseException:
             self.length = start
             raise
+        # RFC 9110 8.6 forbids it; and who counts by it would wait for a body that never comes.
+        if self._is_lengthless() and colon - start == 14 and same_nocase(
+                self.data + start, b"content-length", 14):
+            self.length = start
+            return 0
         return self._note_line(start, colon)
 
     def end(self, method, version, bint close):
@@ -88,10 +93,15 @@ cdef class ResponseHead:
         ``method`` and ``version`` are the request's (str or None). Adds ``Connection: close`` to an
         HTTP/1.1 answer after which the connection ends, which is also so where the answer has no
         length of its own, and ``Connection: keep-alive`` where an HTTP/1.0 client asked to stay.
-        Returns whether the connection closes.
+        Returns whether the connection closes. An interim answer to HTTP/1.0, which knows none, is dropped
+        (RFC 9110 15.2); 101 is none.
         """
         self.gather()
         cdef bint final = self.status >= 200
+        if not final and self.status != 101 and version == "HTTP/1.0":
+            self.length = 0
+            self._forget()
+            return close
         if final and self.persistent and not self.connection:
             close = close or self._endless(method)
             if close:
@@ -193,6 +203,10 @@ cdef class ResponseHead:
             self._forget()
 
     # -- Inside --------------------------------------------------------------------------------
+
+    cdef bint _is_lengthless(self) noexcept:
+        """Whether the answer may not even say that its length is 0."""
+        return self.status == 204 or 100 <= self.status < 200
 
     cdef void _forget(self) noexcept:
         self.status = 0

@@ -11,6 +11,12 @@ from fastserve._response cimport ResponseHead
 cdef enum:
     OCTETS_WAIT = -1
 
+cdef enum Unbounded:
+    UNDECLARED = -1     # no length was declared
+    EXCEEDED = -2       # more was written, and did not leave
+    NO_BODY = -3        # whatever is written does not leave: HEAD, 204, 304
+
+
 cdef class ResponseWriter:
     cdef Channel channel
     cdef RequestReader reader   # of the same connection of a loop, else None
@@ -18,7 +24,7 @@ cdef class ResponseWriter:
     cdef readonly bint closed
     cdef Py_ssize_t high_water  # queued octets beyond which write() waits
     cdef Py_ssize_t block       # what is gathered before it is sent (wbufsize); 0: nothing
-    cdef int64_t left           # of the declared length; -1: none declared, -2: more was written
+    cdef int64_t left           # of the declared length, or one of Unbounded
     cdef uint8_t *pending       # a head that waits for its body, or what is being gathered
     cdef Py_ssize_t size
     cdef Py_ssize_t room

@@ -10,11 +10,12 @@ the channel's lock.
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
-from fastserve._channel cimport Channel
+from fastserve._channel cimport Channel, Descriptor, duplicate
 from fastserve._response cimport ResponseHead
 from fastserve._sys cimport AGAIN, FAILED, fs_pread
 
@@ -56,24 +57,30 @@ cdef class ResponseWriter:
         """Take what was written into ``head``; ``method`` is the request's (str or None).
 
         It leaves with the first bytes of the body where the head declares some, else at once. What is
-        written behind a head that has not ended may be the rest of it, so it is not counted.
+        written behind a head that has not ended may be the rest of it, so it is not counted. The head of a
+        second answer to one request does not leave, and what is behind it neither.
 
         Returns whether it now says that the connection closes: where the loop is ending, and this is the last
         answer.
         """
-        cdef bint body, waits
+        cdef bint body, waits, framed
         head.gather()
         body = not head.bodiless(method)
+        framed = self.left != UNDECLARED and head.status >= 200
         waits = head.ended and body and head.content_length > 0 and head.status >= 200
         self.channel.lock()
         try:
             self._check_open()
+            if framed:          # a second answer: the client would take it for that to its next request
+                head.clear()
+                self.left = EXCEEDED
+                return self.last
             if head.status >= 200:
-                self.left = -1 if not head.ended else head.content_length if body else 0
+                self.left = UNDECLARED if not head.ended else head.content_length if body else NO_BODY
                 self.channel.answered = True
             if head.status == 101 or method == "CONNECT" and 200 <= head.status < 300:
                 self.channel.tunnel = True
-                self.left = -1
+                self.left = UNDECLARED
             elif head.ended and head.status >= 200 and self.reader is not None and self.reader.is_last():
                 self.last = head.part()
             self._hold(head.data, head.length)
@@ -135,11 +142,37 @@ cdef class ResponseWriter:
             count = self._account(count)
             if count > MAX_COPIED_FILE:
                 self._queue_pending()
-                self.channel.send_file(file, offset, count)
+                self.channel.add_range(duplicate(file), offset, count)
+                self.channel._flush()
             elif count > 0 and not self._read_file(file, offset, <Py_ssize_t>count):
                 raise OSError(errno.EIO, "cannot read the file that is being sent")
             else:
                 self._push(NULL, 0, None)
+        finally:
+            self.channel.unlock()
+        self._settle()
+
+    def send_parts(self, int file, parts):
+        """Send what ``parts`` has: bytes, and ranges (start, stop) of a regular file.
+
+        All of it is queued, and leaves after the handler has returned, as a large range does by send_file().
+        """
+        cdef Descriptor held
+        cdef int64_t count
+        self.channel.lock()
+        try:
+            self._check_open()
+            held = duplicate(file)
+            self._queue_pending()
+            for part in parts:
+                if type(part) is bytes:
+                    count = self._account(len(part))
+                    self.channel.add(<const uint8_t *>PyBytes_AS_STRING(part), <Py_ssize_t>count, None, 0)
+                else:
+                    count = self._account(part[1] - part[0])
+                    if count > 0:
+                        self.channel.add_range(held, part[0], count)
+            self.channel._flush()
         finally:
             self.channel.unlock()
         self._settle()
@@ -160,7 +193,12 @@ cdef class ResponseWriter:
     @property
     def unwritten(self):
         """How many bytes of the declared Content-Length have not been written yet, -1 where none was."""
-        return self.left
+        return 0 if self.left == NO_BODY else max(self.left, UNDECLARED)
+
+    @property
+    def missing(self):
+        """How many bytes fewer than declared were written; -1 where there were more, 0 where all is right."""
+        return -1 if self.left == EXCEEDED else max(self.left, 0)
 
     def is_complete(self):
         """Whether the response has exactly the length its head declared, where it declared one."""
@@ -169,6 +207,10 @@ cdef class ResponseWriter:
     def begin_response(self):
         """A new response is to come: what the last one declared counts no more."""
         self.left = -1
+
+    def is_cut_short(self):
+        """Whether the connection ended because a file that was being sent has become shorter."""
+        return self.channel.shrunk
 
     def is_broken(self):
         """Whether the client is gone."""
@@ -233,20 +275,22 @@ cdef class ResponseWriter:
         self.close()
 
     cdef bint complete(self) noexcept:
-        return self.left <= 0 and self.left >= -1
+        return self.left <= 0 and self.left != EXCEEDED
 
     cdef int64_t _account(self, int64_t count) noexcept:
         """How many of `count` octets may be sent: those past the declared length may not.
 
-        Once some were withheld `left` is -2 and stays there: the answer is not the one that was declared.
+        Once some were withheld `left` stays EXCEEDED: the answer is not the one that was declared.
         """
         cdef int64_t rest = self.left
-        if rest == -1 or count <= 0:
+        if rest == NO_BODY:
+            return 0
+        if rest == UNDECLARED or count <= 0:
             return count
         if count <= rest:
             self.left = rest - count
             return count
-        self.left = -2
+        self.left = EXCEEDED
         return max(rest, 0)
 
     cdef bint _check_open(self) except False:

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -303,17 +304,30 @@ def test_what_was_written_is_counted(ends: Ends, written: int, complete: bool, s
 
 
 @pytest.mark.parametrize(("status", "method"), [(200, "HEAD"), (204, "GET"), (304, "GET")])
-def test_a_body_where_none_may_be_is_out_of_step(ends: Ends, status: int, method: str) -> None:
-    ends.wfile.send_head(response(5, status, method), method)
-    assert ends.wfile.is_complete()
-    ends.wfile.write(b"")
-    assert ends.wfile.is_complete()
-    ends.wfile.write(b"x")
-    assert not ends.wfile.is_complete()
-    ends.wfile.write(b"x")
-    assert not ends.wfile.is_complete()
-    ends.sock.shutdown(socket.SHUT_WR)
-    assert ends.receive_all() == response(5, status, method).take()
+@pytest.mark.parametrize("block", [0, 100])
+def test_a_body_where_none_may_be_is_dropped(status: int, method: str, block: int, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 100_000)
+    with Ends(block=block) as ends, (tmp_path / "file").open("rb") as file:
+        ends.wfile.send_head(response(5, status, method), method)
+        for octets in (b"", b"x", b"xxxxx", b"x" * 100_000):
+            assert ends.wfile.write(octets) == len(octets)
+        ends.wfile.send_file(file.fileno(), 0, 5)
+        ends.wfile.send_file(file.fileno(), 0, 100_000)
+        assert (ends.wfile.is_complete(), ends.wfile.unwritten, ends.wfile.missing) == (True, 0, 0)
+        ends.wfile.begin_response()
+        ends.wfile.send_head(response(2), "GET")
+        ends.wfile.write(b"ok")
+        ends.wfile.close()
+        ends.sock.shutdown(socket.SHUT_WR)
+        assert ends.receive_all() == response(5, status, method).take() + response(2).take() + b"ok"
+
+
+@pytest.mark.parametrize(("written", "missing"), [(0, 10), (9, 1), (10, 0), (11, -1), (12, -1)])
+def test_what_is_missing(ends: Ends, written: int, missing: int) -> None:
+    assert ends.wfile.missing == 0
+    ends.wfile.send_head(response(10), "GET")
+    ends.wfile.write(b"x" * written)
+    assert ends.wfile.missing == missing
 
 
 @pytest.mark.parametrize("pieces", [
@@ -350,6 +364,7 @@ def test_without_a_declaration_nothing_is_counted(ends: Ends) -> None:
 
 def test_each_head_counts_anew(ends: Ends) -> None:
     for length in (3, 1, 2):
+        ends.wfile.begin_response()
         ends.wfile.send_head(response(length), "GET")
         ends.wfile.write(b"x" * length)
         assert ends.wfile.is_complete()

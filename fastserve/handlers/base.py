@@ -237,6 +237,12 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
                 writer.drain()
         return sock
 
+    def finish(self) -> None:
+        """Close the streams."""
+        super().finish()
+        if self.__writer is not None and self.__writer.is_cut_short():
+            self.log_error('"%s" was cut off: the file has become shorter', self.requestline)
+
     def handle(self) -> None:
         """Answer requests until one is the last."""
         self.close_connection = True
@@ -279,7 +285,11 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
                 self.send_error(HTTPStatus.NOT_IMPLEMENTED, f"Unsupported method ({self.command!r})")
                 return
             method()
-            self.wfile.flush()
+            wfile = self.wfile
+            wfile.flush()
+            response = self.__response
+            if type(wfile) is ResponseWriter and (wfile.missing or (response and response.pending)):
+                self.__end_out_of_step(wfile.missing)
         except TimeoutError as error:
             self.log_error("Request timed out: %r", error)
             self.close_connection = True
@@ -287,6 +297,18 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
             if not (type(self.wfile) is ResponseWriter and self.wfile.is_broken()):
                 raise
             self.close_connection = True
+
+    def __end_out_of_step(self, missing: int) -> None:
+        """Log an answer that has not the length it declared, or no end of its head: it is the last one.
+
+        Nobody could tell where the next one begins.
+        """
+        self.close_connection = True
+        if not missing:
+            self.log_error('"%s" was answered with a head that does not end', self.requestline)
+            return
+        wrong = f"{missing} bytes fewer" if missing > 0 else "more bytes"
+        self.log_error('"%s" was answered with %s than its Content-Length', self.requestline, wrong)
 
     # -- The request -----------------------------------------------------------------------------
 
@@ -311,6 +333,8 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
             return False
         self.command = command
         self.request_version = version
+        if self.__writer is not None:
+            self.__writer.begin_response()
         # A path that begins with // would be a host in a redirect (CVE-2021-28861).
         self.path = "/" + path.lstrip("/") if path.startswith("//") else path
         self.__head = head
@@ -332,6 +356,11 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     @headers.setter
     def headers(self, headers: Message) -> None:
         self.__headers = headers
+
+    def _fastserve_is_conditional(self) -> bool:
+        """Whether the request may have conditions or a range; False makes no headers for nothing."""
+        untouched = self.__headers is None and type(self).headers is LAZY_HEADERS
+        return not untouched or self.__head is None or self.__head.is_conditional
 
     def __read_head(self) -> RequestHead:
         """A head whose request line was read from something else than a waiting reader of ours."""

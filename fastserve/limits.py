@@ -58,6 +58,14 @@ SEND_HIGH_WATER: Final = 1 << 20
 # A file up to this size is read and leaves in the same call as its head; above it sendfile is
 # cheaper (fasthttp saw the two cross between 64 KiB and 1 MiB).
 MAX_COPIED_FILE: Final = 65536
+# Ranges in one request; where there are more the whole file is sent (Apache's MaxRanges: 200).
+MAX_RANGES: Final = 200
+# Octets between two that are sent all the same: what stands around a part is as long (RFC 9110 15.3.7.2).
+RANGE_GAP: Final = 80
+# So long after a change of a file another one might leave its times as they are. The kernel's clock ticks
+# every 1 to 10 ms; file systems whose times have no fractions count seconds, and FAT every other one.
+CLOCK_GRAIN: Final = 0.02
+COARSE_CLOCK_GRAIN: Final = 2.0
 # One sendfile call: so that one fast reader cannot hold the loop (darkhttpd: 1 MiB).
 SENDFILE_CHUNK: Final = 1 << 20
 

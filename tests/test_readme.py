@@ -13,7 +13,7 @@ from fastserve import limits
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-UNITS = {"": 1, "s": 1, "B/s": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+UNITS = {"": 1, "s": 1, "B": 1, "B/s": 1, "KiB": 1 << 10, "MiB": 1 << 20}
 
 
 def rows(heading: str) -> list[list[str]]:

@@ -13,6 +13,7 @@ import os
 import posixpath
 import re
 import select
+import stat
 import sys
 from collections.abc import Callable
 from email.message import Message
@@ -22,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Final
 from fastserve._reader import RequestReader
 from fastserve._writer import ResponseWriter
 from fastserve.handlers.base import BaseHTTPRequestHandler
-from fastserve.handlers.static import SimpleHTTPRequestHandler, split_target, unquote_path
+from fastserve.handlers.paths import is_hidden, split_target, unquote_path
+from fastserve.handlers.static import SimpleHTTPRequestHandler
 from fastserve.limits import CGI_TIMEOUT
 
 if TYPE_CHECKING:
@@ -238,6 +240,9 @@ class CGIHTTPRequestHandler(SimpleHTTPRequestHandler):
         return self.__run_or(super().send_head)
 
     def __run_or(self, answer: Callable[[], Any]) -> Any:
+        if self.hide_dotfiles and is_hidden(self.path):
+            self.send_error(HTTPStatus.NOT_FOUND, "File not found")
+            return None
         try:
             found = self.is_cgi()
         except IndexError:
@@ -305,15 +310,15 @@ class CGIHTTPRequestHandler(SimpleHTTPRequestHandler):
         folder, rest = self.cgi_info
         rest, _, query = rest.partition("?")
         name, slash, rest = rest.partition("/")
-        while slash and os.path.isdir(self.translate_path(f"{folder}/{name}")):
+        while slash and self._fastserve_has(self.translate_path(f"{folder}/{name}"), stat.S_ISDIR):
             folder = f"{folder}/{name}"
             name, slash, rest = rest.partition("/")
         return f"{folder}/{name}", slash + rest, query
 
     def __refusal(self, file: str) -> tuple[HTTPStatus, str] | None:
-        if not os.path.exists(file):
+        if not self._fastserve_has(file, bool):  # of any kind
             return HTTPStatus.NOT_FOUND, "No such CGI script"
-        if not os.path.isfile(file):
+        if not self._fastserve_has(file, stat.S_ISREG):
             return HTTPStatus.FORBIDDEN, "CGI script is not a plain file"
         if not (self.is_executable(file) or self.__needs_python(file)):
             return HTTPStatus.FORBIDDEN, "CGI script is not executable"

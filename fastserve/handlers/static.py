@@ -7,92 +7,44 @@ Knows BaseHTTPRequestHandler and the writer's send_file(). fastserve.server re-e
 """
 
 import contextlib
-import datetime
-import email.utils
-import functools
 import html
 import io
-import mimetypes
 import os
-import posixpath
-import re
 import shutil
 import stat
 import sys
+import time
 import urllib.parse
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from types import ModuleType
 from typing import Any, Final
 
 from fastserve._writer import ResponseWriter
+from fastserve.handlers import codings
 from fastserve.handlers.base import BaseHTTPRequestHandler
-
-# 3.13 took file names away from guess_type().
-GUESS_FILE_TYPE: Final = getattr(mimetypes, "guess_file_type", mimetypes.guess_type)
-
-# A FIFO without a writer must not hold the server, nor a terminal become its own.
-OPEN_FLAGS: Final = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
+from fastserve.handlers.paths import (
+    FOLDER_FLAGS,
+    KEPT_LENGTH,
+    descend,
+    is_beneath,
+    is_dotfile,
+    is_hidden,
+    open_beneath,
+    open_file,
+    resolve,
+    resolve_known,
+    split_target,
+    unquote_path,
 )
+from fastserve.handlers.ranges import RangeReader
+from fastserve.handlers.representations import CONDITIONAL, Answer, Representation, answer, best_sibling
+from fastserve.handlers.types import guess_type
+from fastserve.overrides import is_own
 
-# What no octet of a file name was decoded to; a page cannot have it.
-LONE_SURROGATE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-
-# What depends on nothing but its arguments is worked out once; a longer path is not worth the memory.
-KEPT_PATHS: Final = 1024
-KEPT_LENGTH: Final = 256
-
-
-def unquote_path(path: str) -> str:
-    """Decode a request path once, to the form in which os functions take file names."""
-    try:
-        return urllib.parse.unquote(path, errors="surrogatepass")
-    except UnicodeDecodeError:
-        return urllib.parse.unquote(path)
-
-
-def split_target(target: str) -> tuple[str, str, str]:
-    """Return a request target's path, still encoded, its query and its fragment; each may be ''.
-
-    Of an absolute-form target (RFC 9112 3.2.2) scheme and host are dropped.
-    """
-    target, _, fragment = target.partition("#")
-    path, _, query = target.partition("?")
-    if path[:8].lower().startswith(("http://", "https://")):
-        path = "/" + path.split("://", 1)[1].partition("/")[2]
-    return path, query, fragment
-
-
-def resolve(directory: str, path: str, os_path: ModuleType) -> str:
-    """Return the file name for a request path below ``directory``; ``os_path`` is os.path."""
-    path = unquote_path(split_target(path)[0])
-    parts = [part for part in posixpath.normpath(path).split("/") if part not in ("", os.curdir, os.pardir)]
-    # What the platform takes for a path of its own (C:, a\\b) is no component.
-    name = os_path.join(directory, *(part for part in parts if not os_path.dirname(part)))
-    return f"{name}/" if path.rstrip().endswith("/") else f"{name}"
-
-
-resolve_known = functools.lru_cache(KEPT_PATHS)(resolve)
-
-
-def open_file(path: str) -> io.FileIO:
-    """Open a file for reading, under its name. Raises OSError (of a directory IsADirectoryError), ValueError.
-
-    FileIO's own opener would cost a system call more for each file.
-    """
-    fd = os.open(path, OPEN_FLAGS)
-    try:
-        file = io.FileIO(fd)
-    except BaseException:
-        os.close(fd)
-        raise
-    file.name = path
-    return file
+# What a 304 says of the file is how it may be kept and used, and where it is (RFC 9110 15.4.5).
+NOT_IN_304: Final = {
+    "content-type", "content-length", "content-encoding", "content-language", "content-range", "content-md5",
+}
 
 
 def rest_of_file(source: Any, declared: int) -> tuple[int, int, int] | None:
@@ -114,12 +66,6 @@ def rest_of_file(source: Any, declared: int) -> tuple[int, int, int] | None:
     return fd, offset, status.st_size - offset if declared < 0 else declared
 
 
-@functools.lru_cache(KEPT_PATHS)
-def split_extension(name: str) -> str:
-    """Return the extension of a file name, with its dot, or ''."""
-    return posixpath.splitext(name)[1]
-
-
 def surely(question: Callable[[], bool]) -> bool:
     """Return what a directory's entry answers, False where it cannot tell: of links in a circle, say."""
     try:
@@ -128,11 +74,32 @@ def surely(question: Callable[[], bool]) -> bool:
         return False
 
 
+def unlinked_entries(directory: str, path: str) -> list[os.DirEntry[str]]:
+    """Return what is in a folder below ``directory`` but for symbolic links. Raises OSError."""
+    fd = descend(directory, path, FOLDER_FLAGS)
+    try:
+        with os.scandir(fd) as scan:
+            entries = [entry for entry in scan if not surely(entry.is_symlink)]
+            for entry in entries:  # now that the descriptor is open; they remember the answer
+                surely(entry.is_dir)
+            return entries
+    finally:
+        os.close(fd)
+
+
 class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
     """Answers GET and HEAD from ``directory`` (a path; the current one by default) and below.
 
     ``extra_response_headers`` is an iterable of (name, value) pairs for answers that carry a file or a
     listing; a pair is left out where the answer has that header already.
+
+    What http.server has no word for:
+
+    default_charset   the charset of a text whose content type names none, such as "utf-8" (str or None)
+    precompressed     whether name.br, name.zst or name.gz is sent for a name, to clients that take it (bool)
+    follow_symlinks   whether a name may lead through symbolic links, out of ``directory`` too (bool)
+    hide_dotfiles     whether names that begin with a dot are as if they were not there (bool), but for
+                      /.well-known (RFC 8615)
     """
 
     server_version = "SimpleHTTP"
@@ -144,6 +111,12 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         ".xz": "application/x-xz",
     }
     default_content_type = "application/octet-stream"
+    default_charset: str | None = None
+    precompressed = False
+    follow_symlinks = True
+    hide_dotfiles = False
+
+    __takes_parts = False  # whether what send_head() returns goes to copyfile()
 
     def __init__(
         self,
@@ -157,8 +130,13 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         super().__init__(*args, **kwargs)
 
     def do_GET(self) -> None:
-        """Answer with a file, a listing, a redirect or an error."""
-        file = self.send_head()
+        """Answer with a file, a part of it, a listing, a redirect or an error."""
+        # A do_GET() of somebody else's may do with the file what cannot be done with a part.
+        self.__takes_parts = self.command == "GET"
+        try:
+            file = self.send_head()
+        finally:
+            self.__takes_parts = False
         if file:
             try:
                 self.copyfile(file, self.wfile)
@@ -179,15 +157,32 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         Returns a file object that the caller copies to ``wfile`` (not for HEAD) and closes, or None where
         the answer is complete already.
         """
+        if self.hide_dotfiles and is_hidden(self.path):
+            self.send_error(HTTPStatus.NOT_FOUND, "File not found")
+            return None
         path = self.translate_path(self.path)
+        file = None
         try:
-            file = open_file(path)
+            file = self.__open(path)
         except IsADirectoryError:
             return self.__send_directory(path)
         except (OSError, ValueError):  # ValueError: a NUL in the name
             # A directory that may be searched but not read can still have an index page.
-            return self.__send_directory(path) if os.path.isdir(path) else self.__send_file(path, None)
+            if self._fastserve_has(path, stat.S_ISDIR):
+                return self.__send_directory(path)
         return self.__send_file(path, file)
+
+    def __open(self, path: str) -> io.FileIO:
+        """Raises OSError, of a directory IsADirectoryError, and ValueError."""
+        return open_file(path) if self.follow_symlinks else open_beneath(self.directory, path)
+
+    def _fastserve_has(self, path: str, kind: Callable[[int], bool]) -> bool:
+        """Whether there is something of that kind, a function of module stat."""
+        if not self.follow_symlinks:
+            return is_beneath(self.directory, path, kind)
+        with contextlib.suppress(OSError, ValueError):
+            return kind(os.stat(path).st_mode)
+        return False
 
     def __send_directory(self, path: str) -> Any:
         """A redirect to the name with a slash, an index page, or a listing."""
@@ -197,10 +192,10 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
             return None
         for page in self.index_pages:
             index = os.path.join(path, page)
-            if os.path.isfile(index):
+            if self._fastserve_has(index, stat.S_ISREG):
                 file = None
                 with contextlib.suppress(OSError):  # not ours to read, or gone since
-                    file = open_file(index)
+                    file = self.__open(index)
                 return self.__send_file(index, file)
         return self.list_directory(path)
 
@@ -215,48 +210,88 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def __send_file(self, path: str, file: io.FileIO | None) -> io.FileIO | None:
-        """Send the head for an open file, or 404 for none. The file is closed where no body follows."""
-        follows = False
+    def send_file_head(self, path: str, file: io.FileIO) -> Any:
+        """Send the head for a regular file that is open, as send_head() does: for overrides of that.
+
+        ``path`` gives the content type. Preconditions, ranges and codings are seen to. Returns what
+        send_head() is to return; the file is closed where that is not it.
+        """
+        return self.__send_file(path, file)
+
+    def __send_file(self, path: str, file: io.FileIO | None) -> Any:
+        """Send the head for an open file, or 404 for none. Returns what is to be copied, or None.
+
+        What is not to be copied is closed.
+        """
+        body = None
         try:
-            follows = self.__send_file_head(path, file)
+            content_type = self.guess_type(path)
+            found = None if file is None or path.endswith("/") else self.__represent(path, file)
+            if found is None:
+                self.send_error(HTTPStatus.NOT_FOUND, "File not found")
+                return None
+            if found.file is not file:
+                file, plain = found.file, file
+                plain.close()
+            body = self.__send_answer(self.__answer(found, content_type))
         finally:
-            if file is not None and not follows:
+            if body is None and file is not None:
                 file.close()
-        return file if follows else None
+        return body
 
-    def __send_file_head(self, path: str, file: io.FileIO | None) -> bool:
-        """Send the head, or 404; return whether a body follows."""
-        content_type = self.guess_type(path)
-        status = None if file is None else os.fstat(file.fileno())
-        if status is None or not stat.S_ISREG(status.st_mode) or path.endswith("/"):
-            self.send_error(HTTPStatus.NOT_FOUND, "File not found")
-            return False
-        if self.__is_unmodified(status.st_mtime):
-            self.send_response(HTTPStatus.NOT_MODIFIED)
-            self.end_headers()
-            return False
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-type", content_type)
-        self.send_header("Content-Length", str(status.st_size))
-        self.send_header("Last-Modified", self.date_time_string(status.st_mtime))
-        self.__send_extra_headers({"server", "date", "content-type", "content-length", "last-modified"})
+    def __represent(self, path: str, file: io.FileIO) -> Representation | None:
+        """It, or what is beside it that the client would rather have; None where it is no regular file."""
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        exact = is_own(self.copyfile, PLAIN_COPYFILE)
+        plain = Representation(file, status, exact)
+        return self.__negotiate(path, plain) if exact and self.precompressed else plain
+
+    def __negotiate(self, path: str, plain: Representation) -> Representation:
+        """The file itself, or what there is beside it in a coding that the client would rather have."""
+        field = self.__field("Accept-Encoding")
+        wanted = codings.acceptable(codings.IDENTITY if field is None else field)
+        coding = codings.IDENTITY if codings.IDENTITY in wanted else None
+        sibling = best_sibling(path, plain.status, wanted, self.__open)
+        return sibling or plain._replace(negotiated=True, coding=coding)
+
+    def __answer(self, found: Representation, content_type: str) -> Answer:
+        if self.default_charset and content_type.startswith("text/") and ";" not in content_type:
+            content_type += f"; charset={self.default_charset}"
+        fields = self.__conditional_fields() if self._fastserve_is_conditional() else {}
+        reads = self.command in ("GET", "HEAD")
+        return answer(found, content_type, fields, time.time_ns(), reads, self.__takes_parts)
+
+    def __conditional_fields(self) -> dict[str, str]:
+        return {name: value for name in CONDITIONAL if (value := self.__field(name)) is not None}
+
+    def __field(self, name: str) -> str | None:
+        """All lines of a field as one; a program may have put any mapping in the place of its headers."""
+        get_all = getattr(self.headers, "get_all", None)
+        if get_all is None:
+            value: str | None = self.headers.get(name)
+            return value
+        lines = get_all(name)
+        return None if lines is None else ", ".join(lines)
+
+    def __send_answer(self, answer: Answer) -> Any:
+        """Returns what is to be copied behind the head, or None."""
+        self.send_response(answer.status)
+        for name, value in answer.headers:
+            self.send_header(name, value)
+        if answer.modified is not None:
+            self.send_header("Last-Modified", self.date_time_string(answer.modified))
+        if self.extra_response_headers and answer.status < HTTPStatus.BAD_REQUEST:
+            sent = {name.lower() for name, _ in answer.headers} - {"vary"}  # of which there may be several
+            if answer.status == HTTPStatus.NOT_MODIFIED:
+                sent |= NOT_IN_304
+            self.__send_extra_headers({"server", "date", "last-modified"} | sent)
         self.end_headers()
-        return True
-
-    def __is_unmodified(self, mtime: float) -> bool:
-        """Whether If-Modified-Since spares us the file (RFC 9110 13.1.3)."""
-        if "If-Modified-Since" not in self.headers or "If-None-Match" in self.headers:
-            return False
-        try:
-            since = email.utils.parsedate_to_datetime(self.headers["If-Modified-Since"])
-        except (TypeError, IndexError, OverflowError, ValueError):
-            return False  # not a date: as if it were not there
-        if since.tzinfo is None:
-            since = since.replace(tzinfo=datetime.timezone.utc)
-        return int(mtime) <= since.timestamp()
+        return answer.body
 
     def __send_extra_headers(self, sent: set[str]) -> None:
+        """But for those that are sent already."""
         for name, value in self.extra_response_headers or ():
             if name.lower() not in sent:
                 self.send_header(name, value)
@@ -267,8 +302,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         Returns a file object with the page, or None where the directory cannot be read (404).
         """
         try:
-            with os.scandir(path) as scan:
-                entries = sorted(scan, key=lambda entry: entry.name.lower())
+            entries = sorted(self.__entries(path), key=lambda entry: entry.name.lower())
         except OSError:
             self.send_error(HTTPStatus.NOT_FOUND, "No permission to list directory")
             return None
@@ -281,9 +315,18 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         self.end_headers()
         return io.BytesIO(page)
 
+    def __entries(self, path: str) -> list[os.DirEntry[str]]:
+        """What a listing of a folder shows. Raises OSError."""
+        if self.follow_symlinks:
+            with os.scandir(path) as scan:
+                entries = list(scan)
+        else:
+            entries = unlinked_entries(self.directory, path)
+        return [entry for entry in entries if not (self.hide_dotfiles and is_dotfile(entry.name))]
+
     def __listing_page(self, entries: Iterable[os.DirEntry[str]], encoding: str) -> str:
         """http.server's page, line by line: programs parse it."""
-        path = LONE_SURROGATE.sub("\ufffd", unquote_path(split_target(self.path)[0] or "/"))
+        path = unquote_path(split_target(self.path)[0] or "/")
         title = f"Directory listing for {html.escape(path, quote=False)}"
         return "\n".join(
             [
@@ -322,18 +365,8 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         return find(self.directory, path, os.path)
 
     def guess_type(self, path: str | os.PathLike[str]) -> str:
-        """Return the content type for a file name, by ``extensions_map`` and then the system's tables."""
-        path = os.fspath(path)
-        extension = split_extension(path[-KEPT_LENGTH:])
-        for key in (extension, extension.lower()):
-            if key in self.extensions_map:
-                return self.extensions_map[key]
-        if not mimetypes.inited:
-            mimetypes.init()
-        lower = extension.lower()
-        if lower in mimetypes.suffix_map or extension in mimetypes.encodings_map:
-            return GUESS_FILE_TYPE(path)[0] or self.default_content_type  # such as .tgz, .svg.br
-        return mimetypes.types_map.get(lower) or self.default_content_type
+        """Return the content type for a file name, by ``extensions_map``, then ours and the system's."""
+        return guess_type(os.fspath(path), self.extensions_map, self.default_content_type)
 
     # -- Bytes -----------------------------------------------------------------------------------
 
@@ -343,9 +376,16 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         A regular file goes to our own stream by sendfile, which may happen after this method has returned:
         as much as the head declared, else as much as there is now.
         """
-        if type(outputfile) is ResponseWriter and type(source) in (io.BufferedReader, io.FileIO):
-            rest = rest_of_file(source, outputfile.unwritten)
-            if rest:
-                outputfile.send_file(*rest)
+        if type(outputfile) is ResponseWriter:
+            if type(source) is RangeReader:
+                source.send_to(outputfile)
                 return
+            if type(source) in (io.BufferedReader, io.FileIO):
+                rest = rest_of_file(source, outputfile.unwritten)
+                if rest:
+                    outputfile.send_file(*rest)
+                    return
         shutil.copyfileobj(source, outputfile)
+
+
+PLAIN_COPYFILE: Final = SimpleHTTPRequestHandler.copyfile

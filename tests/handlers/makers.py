@@ -2,11 +2,15 @@
 
 import io
 import os
+import time
+from pathlib import Path
 from typing import Any
 
 from helpers import request
 
 from fastserve import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
+from fastserve.handlers.conditions import is_weak
+from fastserve.handlers.representations import entity_tag
 
 
 class Bare(BaseHTTPRequestHandler):
@@ -55,3 +59,9 @@ def handler_for(directory: Any) -> Files:
     handler = Files.__new__(Files)
     handler.directory = os.fspath(directory)
     return handler
+
+
+def settle(path: Path) -> None:
+    """Wait until a file's entity tag stays as it is."""
+    while is_weak(entity_tag(path.stat(), time.time_ns())):
+        time.sleep(0.005)

@@ -34,6 +34,29 @@ def told(body: bytes) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
+@pytest.mark.parametrize(("attributes", "refused"), [
+    ({}, []),
+    ({"hide_dotfiles": True}, ["/cgi-bin/.hidden", "/cgi-bin/.folder/script"]),
+    ({"follow_symlinks": False}, ["/cgi-bin/link", "/cgi-bin/folder/script"]),
+])
+def test_scripts_that_are_not_served(
+    scripts: ScriptFolder, serve: Any, attributes: dict[str, bool], refused: list[str]
+) -> None:
+    """What holds for files holds for scripts."""
+    scripts.add("echo ran")
+    scripts.add("echo ran", "outside/script")
+    scripts.add("echo ran", "cgi-bin/.hidden")
+    scripts.add("echo ran", "cgi-bin/.folder/script")
+    (scripts.path / "cgi-bin" / "link").symlink_to("../outside/script")
+    (scripts.path / "cgi-bin" / "folder").symlink_to("../outside")
+    address = scripts.serve(serve, **attributes).server_address
+    targets = ["/cgi-bin/script", "/cgi-bin/link", "/cgi-bin/folder/script", "/cgi-bin/.hidden",
+               "/cgi-bin/.folder/script"]
+    for target in targets:
+        reply = ask(address, get(target))
+        assert (reply.status, b"ran" in reply.body) == ((404, False) if target in refused else (200, True))
+
+
 @pytest.fixture
 def as_ourselves(monkeypatch: pytest.MonkeyPatch) -> None:
     """For scripts that run this Python, which root's nobody may not reach."""

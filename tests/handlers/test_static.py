@@ -21,7 +21,7 @@ from helpers import PATIENCE, ask, connect, descriptors, running
 import fastserve
 from fastserve import limits
 
-from .makers import Files, get, handler_for, head
+from .makers import Files, get, handler_for, head, settle
 
 # -- From a path to a name ---------------------------------------------------------------------
 
@@ -39,7 +39,9 @@ NAMES = [
     ("/a%2Fb", "/root/a/b"),
     ("/a%3Fb%23c", "/root/a?b#c"),
     ("/%C3%BC", "/root/\xfc"),
-    ("/%ff", "/root/\ufffd"),
+    ("/%ff", "/root/\udcff"),
+    ("/%ed%b3%bf", "/root/\udcff"),  # http.server's link to it
+    ("/%c0%ae%c0%ae%c0%af", "/root/\udcc0\udcae\udcc0\udcae\udcc0\udcaf"),  # no dots, no slash
     ("/%25%32%30", "/root/%20"),
     ("/a//b", "/root/a/b"),
     ("//a", "/root/a"),
@@ -203,6 +205,7 @@ def without_date(reply: Any) -> list[tuple[str, str]]:
 def test_files_of_many_sizes(size: int, host: Any, files: Any, client: Any, folder: Path) -> None:
     content = os.urandom(size)
     (folder / "file.bin").write_bytes(content)
+    settle(folder / "file.bin")
     peer = client(files(host))
     for _ in range(2):
         reply = peer.ask(get("/file.bin"))
@@ -217,7 +220,7 @@ def test_the_head_of_a_file(files: Any, client: Any, folder: Path) -> None:
     os.utime(folder / "a.txt", (5, 1_000_000_000.75))
     reply = client(files()).ask(get("/a.txt"))
     assert [name for name, _ in reply.headers] == [
-        "Server", "Date", "Content-type", "Content-Length", "Last-Modified",
+        "Server", "Date", "Content-type", "Content-Length", "ETag", "Accept-Ranges", "Last-Modified",
     ]
     assert reply.get("Last-Modified") == "Sun, 09 Sep 2001 01:46:40 GMT"
 
@@ -453,24 +456,18 @@ MTIME = 1_000_000_000
         ("Sun, 09 Sep 2001 01:46:41 GMT", 304),
         ("Sun, 09 Sep 2001 01:46:39 GMT", 200),
         ("Fri, 31 Dec 2099 23:59:59 GMT", 304),
-        ("Sun, 09 Sep 2001 01:46:40", 304),
-        ("Sun, 09 Sep 2001 01:46:40 +0000", 304),
-        ("Sun, 09 Sep 2001 01:46:40 -0000", 304),
-        ("Sun, 09 Sep 2001 03:46:40 +0200", 304),
-        ("Sun, 09 Sep 2001 01:46:40 +0200", 200),
-        ("Sat, 08 Sep 2001 20:46:40 EST", 304),
         ("Sunday, 09-Sep-01 01:46:40 GMT", 304),
         ("Sun Sep  9 01:46:40 2001", 304),
-        ("9 Sep 2001 01:46:40 GMT", 304),
+        ("Sun, 09 Sep 2001 01:46:40", 200),
+        ("Sun, 09 Sep 2001 01:46:40 +0000", 200),
+        ("Sun, 09 Sep 2001 03:46:40 +0200", 200),
+        ("9 Sep 2001 01:46:40 GMT", 200),
         ("", 200),
         ("now", 200),
         ("0", 200),
         (str(MTIME), 200),
         ("Sun, 99 Sep 2001 01:46:40 GMT", 200),
         ("Sun, 09 Sep 20010000 01:46:40 GMT", 200),
-        ("Sun, 09 Sep 2001 01:46:40 +9999999999", 200),
-        ("Fri, 31 Dec 9999 23:59:59 -2359", 304),
-        ("Mon, 01 Jan 0001 00:00:00 +2359", 200),
         ("\xff\xfe", 200),
     ],
 )
@@ -481,7 +478,7 @@ def test_if_modified_since(value: str, status: int, files: Any, client: Any, fol
     reply = peer.ask(get("/a.txt", f"If-Modified-Since: {value}"))
     assert reply.status == status
     if status == 304:
-        assert [name for name, _ in reply.headers] == ["Server", "Date"]
+        assert [name for name, _ in reply.headers] == ["Server", "Date", "ETag"]
     assert peer.ask(get("/a.txt")).body == b"a"
 
 
@@ -510,9 +507,13 @@ def test_extra_response_headers(host: Any, files: Any, client: Any, tree: Path) 
             reply = ask(server.server_address, data)
             assert (reply.status, extra(reply)) == (200, sent)
     since = "If-Modified-Since: Fri, 31 Dec 2099 00:00:00 GMT"
-    for data, status in ((get("/nothing"), 404), (get("/dir"), 301), (get("/dir/file.txt", since), 304)):
+    other = get("/dir/file.txt", 'If-Match: "no"')
+    for data, status in ((get("/nothing"), 404), (get("/dir"), 301), (other, 412)):
         reply = ask(server.server_address, data)
         assert (reply.status, extra(reply)) == (status, [])
+    reply = ask(server.server_address, get("/dir/file.txt", since))
+    assert (reply.status, extra(reply)) == (304, sent), "a cache has to know them (RFC 9110 15.4.5)"
+    assert reply.get("Content-Type") is None
 
 
 @pytest.mark.parametrize("given", [None, [], ()])

@@ -123,8 +123,16 @@ DIFFERENCES: Final = {
     "wrong-length": Difference(
         title="A response with fewer or more bytes than declared ends the connection",
         http_server="sends what it is given and keeps the connection open, out of step",
-        fastserve="sends no more than was declared, and closes the connection",
+        fastserve="sends no more than was declared, nor a second answer to a request, and closes the "
+        "connection, after a head that has no end too; it logs which answer it was",
         reason="what follows would be read as part of the wrong response (RFC 9112 6.3)",
+    ),
+    "no-body": Difference(
+        title="An answer that has no body sends none",
+        http_server="sends what is written behind the head of a HEAD, a 204 or a 304, and the client takes "
+        "it for the next answer; sends a 204's Content-Length, and interim answers to HTTP/1.0",
+        fastserve="drops all that, and goes on with the connection",
+        reason="RFC 9112 6.3: the next answer begins behind that head; do_HEAD = do_GET is what people write",
     ),
     "unread-body": Difference(
         title="An unread body never becomes a request",
@@ -313,11 +321,50 @@ DIFFERENCES: Final = {
         fastserve="gives them an io.FileIO, which has no peek() and no read1()",
         reason="nobody reads a file that leaves by sendfile, and a buffer for it costs 3 % of a request",
     ),
-    "date-zones": Difference(
-        title="If-Modified-Since may name any time zone",
-        http_server="ignores a date that is not in GMT",
-        fastserve="compares the time it names",
-        reason="it is a date; the answer 200 is not wrong, only wasteful",
+    "dates": Difference(
+        title="A date is one of RFC 9110's three forms",
+        http_server="takes for a date whatever email.utils does, a time without a zone too, and the first of "
+        "several; two digits of a year are 1969 to 2068",
+        fastserve="ignores what is none of the three, and several; two digits are at most 50 years ahead",
+        reason="RFC 9110 5.6.7, 13.1.3: what is no valid date must be ignored",
+    ),
+    "ranges": Difference(
+        title="Ranges are answered",
+        http_server="sends the whole file",
+        fastserve="says Accept-Ranges, and sends one range, or several as multipart/byteranges, of a class "
+        "that has no copyfile() of its own; 416 where there is nothing of them. Ranges that overlap or touch "
+        "are one, and of more than 200 it sends the whole file",
+        reason="downloads resume and videos seek by them (RFC 9110 14)",
+    ),
+    "validators": Difference(
+        title="ETag, If-None-Match, If-Match and If-Unmodified-Since are answered",
+        http_server="knows If-Modified-Since alone, and not beside If-None-Match",
+        fastserve="sends an ETag with every file, of a class that has no copyfile() of its own, and 304 and "
+        "412 as RFC 9110 13.2.2 orders the conditions. A 304 says the ETag and extra_response_headers",
+        reason="a date does not see two changes within one second (RFC 9110 8.8)",
+        tests=(
+            # 200 to If-None-Match: *.
+            "SimpleHTTPServerTestCase.test_browser_cache_with_If_None_Match_header",
+        ),
+    ),
+    "future-dates": Difference(
+        title="Last-Modified is never later than Date",
+        http_server="sends a file's time as it is",
+        fastserve="sends the time of the answer for a time to come",
+        reason="RFC 9110 8.8.2.1",
+    ),
+    "types": Difference(
+        title="The types that browsers insist on are the same everywhere",
+        http_server="takes all types from the system's tables; .js is application/javascript until 3.11",
+        fastserve="knows those of scripts, styles, pages, modules, fonts and images itself; extensions_map "
+        "comes before these, mimetypes.add_type() does not",
+        reason="a browser runs no script that a Windows registry calls text/plain (RFC 9239)",
+    ),
+    "octets-in-names": Difference(
+        title="A name that is no UTF-8 is found by its octets",
+        http_server="finds it as UTF-8 of lone surrogates alone, as its listings link it: %ED%B3%BF for %FF",
+        fastserve="links it so too, and finds both",
+        reason="a path is octets, and other clients encode those (RFC 3986 2.5)",
     ),
     "extra-headers": Difference(
         title="3.15's extra_response_headers and default_content_type on every Python",

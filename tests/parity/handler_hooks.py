@@ -242,7 +242,14 @@ def send_response_only(stage: Stage) -> None:
     stage.ask(Handler, get(), EXPECTING)
 
 
-@hook("send_header")
+def says_more(shown: Shown) -> Shown:
+    """An ETag and Accept-Ranges."""
+    more = "send_header('ETag', TAG)", "send_header('Accept-Ranges', 'bytes')"
+    at = shown.calls.index("send_header('Last-Modified', 'DATE')")
+    return shown._replace(calls=(*shown.calls[:at], *more, *shown.calls[at:]))
+
+
+@hook("send_header", row="validators", differs=our_handler, change=says_more)
 def send_header(stage: Stage) -> None:
     class Handler(stage.Files):
         def send_header(self, keyword: str, value: str) -> None:

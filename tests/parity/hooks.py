@@ -24,7 +24,7 @@ from helpers import Client, Reply, Running, request
 import fastserve
 
 from .apps import echo, hello
-from .observe import DATE, SERVER, is_still_open, mask, read_replies, stderr_as
+from .observe import DATE, OUR_TAG, SERVER, is_still_open, mask, read_replies, stderr_as
 
 NAMES = {
     "server": [
@@ -136,6 +136,8 @@ def our_loop(pairing: Pairing, kind: str) -> bool:
 def shape(value: Any) -> str:
     """An argument in a form in which two runs can be compared: ports, dates and classes are their own."""
     if isinstance(value, str):
+        if OUR_TAG.fullmatch(value):
+            return "TAG"
         return repr(SERVER.sub(r"\1 PYTHON", DATE.sub("DATE", value)))
     if isinstance(value, (bool, int, float, bytes, list, dict, type(None))):
         return repr(value)

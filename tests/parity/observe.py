@@ -1,7 +1,8 @@
 """What can be seen of a server from outside, in a form in which http.server and fastserve can be compared.
 
-Masked are only the parts that cannot be equal: the value of Date, the number in Server, and the HTML around
-the words of a page the library wrote (rows ``server-field`` and ``pages`` of differences.py).
+Masked are only the parts that cannot be equal: the value of Date, the number in Server, the HTML around the
+words of a page the library wrote, and what only fastserve says of a file, an ETag and that there are ranges
+(rows ``server-field``, ``pages``, ``validators`` and ``ranges`` of differences.py).
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from helpers import Client, Reply, log_messages
 
 DATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 SERVER = re.compile(r"(BaseHTTP|SimpleHTTP)(/0\.6)? Python/\d+\.\d+\.\d+\S*")
+OUR_TAG = re.compile(r'(W/)?"[0-9a-f]+-[0-9a-f]+-[0-9a-f]+(-[0-9a-f]+)?"')
 PROBE = b"PROBE / HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n"
 # 501 from a handler that has no such method, or the answer of one that has every method.
 PROBE_ANSWER = re.compile(rb"\('PROBE'\)|do_PROBE")
@@ -51,8 +53,14 @@ def mask(reply: Reply) -> Reply:
     if not reply.line:  # octets that are out of step, which may be an answer
         return reply._replace(body=DATE.sub("DATE", reply.body.decode("latin-1")).encode("latin-1"))
     own = reply.get("Content-Type") in OWN_TYPES
-    headers = [(name, mask_value(name, value, own)) for name, value in reply.headers]
+    headers = [(name, mask_value(name, value, own)) for name, value in reply.headers
+               if not is_added(name, value)]
     return Reply(reply.line, headers, words(reply.body) if own else reply.body)
+
+
+def is_added(name: str, value: str) -> bool:
+    ours = {"Accept-Ranges": "bytes", "ETag": OUR_TAG.pattern}
+    return name in ours and re.fullmatch(ours[name], value) is not None
 
 
 def mask_value(name: str, value: str, own: bool) -> str:

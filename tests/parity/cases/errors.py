@@ -1,6 +1,6 @@
 """send_error() with every class of status, and with odd messages."""
 
-from .table import CLOSE, KEEP_ALIVE, Case, Change, Seen, escaped, get, head, old
+from .table import CLOSE, KEEP_ALIVE, Case, Change, Seen, escaped, get, head, old, one_answer
 
 # Every class, with and without a phrase of its own, and all that have no body.
 CODES = (200, 204, 205, 206, 299, 301, 304, 399, 400, 401, 404, 405, 408, 413, 414, 416, 418, 431, 451, 499,
@@ -76,7 +76,8 @@ WORDS = [
 ]
 
 PLACES = [
-    Case("two errors for one request", "plain11", get("/", method="ERRORTWICE"), "GET GET"),
+    Case("two errors for one request", "plain11", get("/", method="ERRORTWICE"), "GET GET")
+    .differs("wrong-length", one_answer("ERRORTWICE", 4)),
     Case("an error behind a head that was begun", "plain11", get("/", method="ERRORLATE")),
     Case("an error page of the class's own", "own page", get("/", method="WORDS")),
     Case("an error page of the class's own for too many headers", "own page", get("/", *["X: x"] * 99)),

@@ -1,12 +1,30 @@
 """What handlers answer: statuses, headers, bodies with and without a length, exceptions."""
 
-from .table import CLOSE, Case, closes, get, head, old, post, raises, says_close
+from .table import CLOSE, Case, Seen, both, closes, get, head, logs, old, one_answer, post, raises, says_close
+
+TOO_SHORT = logs('"SHORT / HTTP/1.1" was answered with 5 bytes fewer than its Content-Length')
+TOO_LONG = both(closes, logs('"LONG / HTTP/1.1" was answered with more bytes than its Content-Length'))
+
+ENDLESS = logs('"UNENDED / HTTP/1.1" was answered with a head that does not end')
+
+
+def answers_both(seen: Seen) -> Seen:
+    """Without the octets that http.server sends behind the first head."""
+    return seen._replace(replies=seen.replies[:1] * 2, stays=True, log=seen.log * 2)
+
+
+def says_no_length(seen: Seen) -> Seen:
+    first, *rest = seen.replies
+    headers = [header for header in first.headers if header[0] != "Content-Length"]
+    return seen._replace(replies=(first._replace(headers=headers), *rest))
+
 
 STATUSES = (200, 201, 206, 299, 301, 304, 400, 404, 500, 599, 999)
 
 STATUS_LINES = [
     *[Case(f"status {code}", "plain11", get(f"/{code}", method="STATUS")) for code in STATUSES],
-    Case("status 204 with a length of none", "plain11", get("/204", method="STATUS") + get("/"), "GET GET"),
+    Case("status 204 with a length of none", "plain11", get("/204", method="STATUS") + get("/"), "GET GET")
+    .differs("no-body", says_no_length),
     Case("204", "plain11", get("/204", method="BARE") + get("/"), "GET GET"),
     Case("304", "plain11", get("/304", method="BARE") + get("/"), "GET GET"),
     Case("a phrase of the handler's own", "plain11", get("/Fine", method="PHRASE")),
@@ -48,11 +66,13 @@ BODIES = [
     Case("chunked by hand", "plain11", get("/", method="CHUNKED") + get("/"), "GET GET"),
     Case("chunked by hand on HTTP/1.0", "plain", get("/", method="CHUNKED")),
     Case("fewer bytes than declared", "plain11", get("/", method="SHORT"))
-    .differs("wrong-length", like=get("/", CLOSE, method="SHORT"), hangs=True),
-    Case("more bytes than declared", "plain11", get("/", method="LONG")).differs("wrong-length", closes),
+    .differs("wrong-length", TOO_SHORT, like=get("/", CLOSE, method="SHORT"), hangs=True),
+    Case("more bytes than declared", "plain11", get("/", method="LONG")).differs("wrong-length", TOO_LONG),
     Case("more bytes than declared, and another request", "plain11", get("/", method="LONG") + get("/2"))
-    .differs("wrong-length", closes, like=get("/", method="LONG")),
-    Case("a body to HEAD", "sloppy", head("/"), "HEAD").differs("wrong-length", closes),
+    .differs("wrong-length", TOO_LONG, like=get("/", method="LONG")),
+    Case("a body to HEAD", "sloppy", head("/"), "HEAD"),
+    Case("a body to HEAD, and another request", "sloppy", head("/") + head("/"), "HEAD HEAD")
+    .differs("no-body", answers_both, like=head("/", CLOSE), hangs=True),
     Case("a body to HEAD on HTTP/1.0", "sloppy", head("/", CLOSE), "HEAD").says_close(),
     Case("a head and a body in pieces", "plain11", get("/", method="PIECES")),
     Case("a body of a thousand writes", "plain11", get("/", method="THOUSAND")),
@@ -76,10 +96,13 @@ FAULTS = [
     Case("a handler that answers nothing, close", "plain11", get("/", CLOSE, method="SILENT")),
     Case("a handler that answers nothing on HTTP/1.0", "plain", get("/", method="SILENT")),
     Case("a handler that answers nothing", "plain11", get("/", method="SILENT"), ""),
-    Case("a head that nobody ends", "plain11", get("/", CLOSE, method="UNENDED")),
+    Case("a head that nobody ends", "plain11", get("/", CLOSE, method="UNENDED"))
+    .differs("wrong-length", ENDLESS),
     Case("an answer behind a head that nobody ended", "plain11",
-         get("/", method="UNENDED") + get("/404", method="ERROR"), "GET"),
-    Case("two answers to one request", "plain11", get("/", method="TWO") + get("/"), "GET GET GET"),
+         get("/", method="UNENDED") + get("/404", method="ERROR"), "GET")
+    .differs("wrong-length", ENDLESS, like=get("/", CLOSE, method="UNENDED")),
+    Case("two answers to one request", "plain11", get("/", method="TWO") + get("/"), "GET GET GET")
+    .differs("wrong-length", one_answer("TWO", 2)),
 ]
 
 CASES = [*STATUS_LINES, *HEADERS, *BODIES, *FAULTS]

@@ -101,6 +101,17 @@ says_close = both(says("close", -1), closes)
 says_keep_alive = both(says("keep-alive", 0), stays)
 
 
+def logs(words: str) -> Change:
+    """One line more."""
+    return lambda seen: seen._replace(log=(*seen.log, escaped(words)))
+
+
+def one_answer(method: str, lines: int) -> Change:
+    """The first to a request for /, the end of the connection, and so many lines of the log and one more."""
+    told = logs(f'"{method} / HTTP/1.1" was answered with more bytes than its Content-Length')
+    return lambda seen: told(seen._replace(replies=seen.replies[:1], stays=False, log=seen.log[:lines]))
+
+
 def nothing(seen: Seen) -> Seen:
     """The end of the connection, and no word about it."""
     return Seen((), False, (), seen.calls)
@@ -130,6 +141,46 @@ def escaped(message: str) -> str:
     """As it stands in the log."""
     controls = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
     return message.translate({**controls, ord("\\"): "\\\\"})
+
+
+def bare(status: int, *headers: tuple[str, str]) -> Change:
+    """An answer from the file handler that has no body, and the connection goes on."""
+
+    def change(seen: Seen) -> Seen:
+        server = [header for header in seen.replies[0].headers if header[0] in ("Server", "Date")]
+        reply = Reply(f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", [*server, *headers], b"")
+        return seen._replace(replies=(reply,), log=with_status(seen.log, status))
+
+    return change
+
+
+def part(start: int, stop: int, version: str = "1.1") -> Change:
+    """That part of the file."""
+
+    def change(seen: Seen) -> Seen:
+        whole = seen.replies[0]
+        lengths = {"Content-Length": str(stop - start)}
+        headers = [(name, lengths.get(name, value)) for name, value in whole.headers]
+        headers.insert(-1, ("Content-Range", f"bytes {start}-{stop - 1}/{len(whole.body)}"))
+        reply = Reply(f"HTTP/{version} 206 Partial Content", headers, whole.body[start:stop])
+        return seen._replace(replies=(reply,), log=with_status(seen.log, 206))
+
+    return change
+
+
+def with_status(log: tuple[str, ...], status: int) -> tuple[str, ...]:
+    return tuple(line.replace(" 200 ", f" {status} ") for line in log)
+
+
+def typed(content_type: str) -> Change:
+    """Another content type."""
+
+    def change(seen: Seen) -> Seen:
+        headers = [(name, content_type if name == "Content-type" else value)
+                   for name, value in seen.replies[0].headers]
+        return seen._replace(replies=(seen.replies[0]._replace(headers=headers),))
+
+    return change
 
 
 # -- Requests ----------------------------------------------------------------------------------

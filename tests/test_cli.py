@@ -29,7 +29,7 @@ from cgi_scripts import ScriptFolder
 from helpers import connect, request
 
 import fastserve
-from fastserve import cli
+from fastserve import cli, options
 from fastserve.limits import Timeouts
 
 WAIT = 20.0  # seconds; long for a loaded machine, and reached only when something is broken
@@ -360,7 +360,7 @@ def test_a_certificate_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> 
 def test_timeouts_are_the_servers(folder: Path) -> None:
     words = ["0", "-d", str(folder), "--head-timeout", "1.5", "--idle-timeout", "2",
              "--progress-timeout", "3e0", "--handshake-timeout", "4", "--min-rate", "0"]
-    with cli._server(cli._options(words)) as server:
+    with cli._server(options.parse(words)) as server:
         assert server.timeouts == Timeouts(  # type: ignore[attr-defined]
             head=1.5, idle=2, progress=3, handshake=4, grace=3, min_rate=0)
 
@@ -441,7 +441,7 @@ def test_refusal(folder: Path, words: list[str], complaint: str) -> None:
 def test_a_nul_is_refused_too() -> None:
     for words in (["-H", "X", "a\0b"], ["-d", "a\0b"], ["--tls-password-file", "a\0b", "--tls-cert", "x"]):
         with pytest.raises(cli.Refusal):
-            cli._server(cli._options(words))
+            cli._server(options.parse(words))
 
 
 def test_busy_port(folder: Path) -> None:
@@ -454,7 +454,7 @@ def test_privileged_port(monkeypatch: pytest.MonkeyPatch) -> None:
     denied = mock.Mock(side_effect=PermissionError(13, "Permission denied"))
     monkeypatch.setattr(cli.HTTPServer, "server_bind", denied)
     with pytest.raises(cli.Refusal, match=r"port 80: .* choose a port from 1024 up"):
-        cli._server(cli._options(["80"]))
+        cli._server(options.parse(["80"]))
 
 
 def test_a_current_directory_that_is_gone(tmp_path: Path) -> None:
@@ -533,13 +533,13 @@ def test_version() -> None:
 
 
 def test_defaults() -> None:
-    options = cli._options([])
-    assert (options.port, options.bind, options.protocol) == (8000, None, "HTTP/1.1")
-    assert cli._timeouts(options) == Timeouts()
+    chosen = options.parse([])
+    assert (chosen.port, chosen.bind, chosen.protocol) == (8000, None, "HTTP/1.1")
+    assert options.timeouts(chosen) == Timeouts()
 
 
 def test_usage_fits_how_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/fastserve"])
-    assert cli._parser().prog == "fastserve"
+    assert options.make_parser().prog == "fastserve"
     monkeypatch.setattr(sys, "argv", ["/somewhere/fastserve/__main__.py"])
-    assert cli._parser().prog == "python -m fastserve"
+    assert options.make_parser().prog == "python -m fastserve"

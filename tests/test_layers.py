@@ -23,12 +23,14 @@ LAYERS = {
     "1": ("_ascii", "_head", "_parser", "_chunks", "_response", "_deadlines"),
     "2": ("_sys", "_states", "_channel", "_reader", "_writer", "_conn", "_lead", "_signals"),
     "3": ("headers",),
-    "4a": ("handlers", "handlers.base", "handlers.static", "handlers.script", "handlers.cgi"),
+    "4a": ("handlers", "handlers.base", "handlers.paths", "handlers.types", "handlers.codings",
+           "handlers.conditions", "handlers.ranges", "handlers.representations", "handlers.static",
+           "handlers.script", "handlers.cgi"),
     "4b": ("serving", "serving.timers", "serving.tls", "serving.unix", "serving.systemd", "serving.pidfile",
            "serving.listeners", "serving.processes", "serving.answers", "serving.bound", "serving.loop",
            "serving.experience", "serving.threads", "serving.leader"),
     "5": ("server",),
-    "6": ("installing", "__init__", "stopping", "console", "cli", "__main__", "patched"),
+    "6": ("installing", "__init__", "stopping", "console", "options", "cli", "__main__", "patched"),
 }
 
 STANDARD = sys.stdlib_module_names | {"__future__"}

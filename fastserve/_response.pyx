@@ -87,6 +87,11 @@ cdef class ResponseHead:
             return 0
         return self._note_line(start, colon)
 
+    def headers(self, pairs):
+        """Add a line for each pair ``(name, value)``, as header() does; none of them is Connection."""
+        for name, value in pairs:
+            self.header(name, value)
+
     def end(self, method, version, bint close):
         """Close the head with what RFC 9112 9.6 asks of it, and an empty line.
 

@@ -15,6 +15,7 @@ import socket
 import socketserver
 import sys
 import time
+from collections.abc import Iterable
 from email.message import Message
 from http import HTTPStatus
 from typing import Any, Final
@@ -487,6 +488,14 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
             if said:
                 self.close_connection = said == CONNECTION_CLOSE
 
+    def _fastserve_send_headers(self, headers: Iterable[tuple[str, str]]) -> None:
+        """As send_header() for each, of which none is Connection; that is called where it is overridden."""
+        if is_own(self.send_header, PLAIN_SEND_HEADER) and self.request_version != "HTTP/0.9":
+            (self.__response or self.__begin_head()).headers(headers)
+            return
+        for name, value in headers:
+            self.send_header(name, value)
+
     def end_headers(self) -> None:
         """End the head and send it; one that declares a body leaves together with the body's first bytes."""
         if self.request_version != "HTTP/0.9":
@@ -544,3 +553,4 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
 LAZY_HEADERS: Final = BaseHTTPRequestHandler.headers
 PLAIN_HANDLE: Final = BaseHTTPRequestHandler.handle
+PLAIN_SEND_HEADER: Final = BaseHTTPRequestHandler.send_header

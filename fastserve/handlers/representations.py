@@ -4,10 +4,11 @@ What is said here of a file is true of its octets as they lie there: a handler t
 Knows open files and the texts of fields, and no handler. handlers.static asks.
 """
 
+import functools
 import io
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -22,8 +23,12 @@ CONDITIONAL: Final = (
 VARY: Final = [("Vary", "Accept-Encoding")]
 
 SECOND: Final = 10**9  # ns
+SETTLED: Final = int(COARSE_CLOCK_GRAIN * SECOND)
+
+KEPT_HEADERS: Final = 1024
 
 Opener: TypeAlias = Callable[[str], io.FileIO]
+Headers: TypeAlias = Sequence[tuple[str, str]]
 
 
 class Representation(NamedTuple):
@@ -48,7 +53,7 @@ class Answer(NamedTuple):
     """
 
     status: HTTPStatus
-    headers: list[tuple[str, str]]
+    headers: Headers
     body: Any
     modified: float | None = None
 
@@ -63,9 +68,39 @@ def entity_tag(status: os.stat_result, now: int) -> str:
     file again.
     """
     changed = status.st_ctime_ns
-    tag = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{changed ^ status.st_ino:x}'
+    tag = _strong_tag(status.st_size, status.st_mtime_ns, changed, status.st_ino)
     grain = CLOCK_GRAIN if changed % SECOND else COARSE_CLOCK_GRAIN
-    return f'{tag}"' if now - changed > grain * SECOND else f'W/{tag}-{now:x}"'
+    return tag if now - changed > grain * SECOND else f'W/{tag[:-1]}-{now:x}"'
+
+
+def _strong_tag(size: int, mtime: int, ctime: int, inode: int) -> str:
+    return f'"{mtime:x}-{size:x}-{ctime ^ inode:x}"'
+
+
+def modified(status: os.stat_result, now: int) -> float:
+    """Return what Last-Modified says, in seconds: never later than Date (RFC 9110 8.8.2.1)."""
+    return float(min(status.st_mtime_ns, now) // SECOND)
+
+
+def whole(status: os.stat_result, content_type: str, now: int) -> Headers:
+    """Return the fields of a 200 for a file as it is; ``now`` is in ns since the epoch.
+
+    What they are for a file that has not just changed is kept: most requests are for the same few.
+    """
+    changed = status.st_ctime_ns
+    if now - changed > SETTLED:
+        return _settled(content_type, status.st_size, status.st_mtime_ns, changed, status.st_ino)
+    return _whole(content_type, status.st_size, entity_tag(status, now))
+
+
+@functools.lru_cache(KEPT_HEADERS)
+def _settled(content_type: str, size: int, mtime: int, ctime: int, inode: int) -> Headers:
+    return _whole(content_type, size, _strong_tag(size, mtime, ctime, inode))
+
+
+def _whole(content_type: str, size: int, etag: str) -> Headers:
+    return (("Content-type", content_type), ("Content-Length", str(size)), ("ETag", etag),
+            ("Accept-Ranges", "bytes"))
 
 
 def best_sibling(
@@ -99,10 +134,9 @@ def answer(
     """
     if found.coding is None:
         return Answer(HTTPStatus.NOT_ACCEPTABLE, [("Content-Length", "0"), *VARY], None)
-    status, second = found.status, now // SECOND
+    status = found.status
     etag = entity_tag(status, now) if found.exact else ""
-    # Never later than Date (RFC 9110 8.8.2.1).
-    known = conditions.Validators(etag, min(status.st_mtime_ns // SECOND, second), second)
+    known = conditions.Validators(etag, int(modified(status, now)), now // SECOND)
     if fields:
         verdict = conditions.evaluate(fields, known, reads)
         if verdict == HTTPStatus.NOT_MODIFIED:

@@ -37,7 +37,16 @@ from fastserve.handlers.paths import (
     unquote_path,
 )
 from fastserve.handlers.ranges import RangeReader
-from fastserve.handlers.representations import CONDITIONAL, Answer, Representation, answer, best_sibling
+from fastserve.handlers.representations import (
+    CONDITIONAL,
+    Answer,
+    Headers,
+    Representation,
+    answer,
+    best_sibling,
+    modified,
+    whole,
+)
 from fastserve.handlers.types import guess_type
 from fastserve.overrides import is_own
 
@@ -225,25 +234,35 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         """
         body = None
         try:
-            content_type = self.guess_type(path)
-            found = None if file is None or path.endswith("/") else self.__represent(path, file)
-            if found is None:
+            content_type = self.__type_of(path)
+            status = None if file is None or path.endswith("/") else os.fstat(file.fileno())
+            if file is None or status is None or not stat.S_ISREG(status.st_mode):
                 self.send_error(HTTPStatus.NOT_FOUND, "File not found")
-                return None
-            if found.file is not file:
-                file, plain = found.file, file
-                plain.close()
-            body = self.__send_answer(self.__answer(found, content_type))
+            elif self.__is_plain():
+                now = time.time_ns()
+                self.__send_fields(HTTPStatus.OK, whole(status, content_type, now), modified(status, now))
+                body = file
+            else:
+                found = self.__represent(path, file, status)
+                if found.file is not file:
+                    file, plain = found.file, file
+                    plain.close()
+                body = self.__send_answer(self.__answer(found, content_type))
         finally:
             if body is None and file is not None:
                 file.close()
         return body
 
-    def __represent(self, path: str, file: io.FileIO) -> Representation | None:
-        """It, or what is beside it that the client would rather have; None where it is no regular file."""
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            return None
+    def __is_plain(self) -> bool:
+        """Whether nothing can be sent for a file but all of it, as it is."""
+        return (
+            not self.precompressed
+            and is_own(self.copyfile, PLAIN_COPYFILE)
+            and not self._fastserve_is_conditional()
+        )
+
+    def __represent(self, path: str, file: io.FileIO, status: os.stat_result) -> Representation:
+        """It, or what is beside it that the client would rather have."""
         exact = is_own(self.copyfile, PLAIN_COPYFILE)
         plain = Representation(file, status, exact)
         return self.__negotiate(path, plain) if exact and self.precompressed else plain
@@ -256,9 +275,13 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         sibling = best_sibling(path, plain.status, wanted, self.__open)
         return sibling or plain._replace(negotiated=True, coding=coding)
 
-    def __answer(self, found: Representation, content_type: str) -> Answer:
+    def __type_of(self, path: str) -> str:
+        content_type = self.guess_type(path)
         if self.default_charset and content_type.startswith("text/") and ";" not in content_type:
-            content_type += f"; charset={self.default_charset}"
+            return f"{content_type}; charset={self.default_charset}"
+        return content_type
+
+    def __answer(self, found: Representation, content_type: str) -> Answer:
         fields = self.__conditional_fields() if self._fastserve_is_conditional() else {}
         reads = self.command in ("GET", "HEAD")
         return answer(found, content_type, fields, time.time_ns(), reads, self.__takes_parts)
@@ -277,18 +300,21 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
 
     def __send_answer(self, answer: Answer) -> Any:
         """Returns what is to be copied behind the head, or None."""
-        self.send_response(answer.status)
-        for name, value in answer.headers:
-            self.send_header(name, value)
-        if answer.modified is not None:
-            self.send_header("Last-Modified", self.date_time_string(answer.modified))
-        if self.extra_response_headers and answer.status < HTTPStatus.BAD_REQUEST:
-            sent = {name.lower() for name, _ in answer.headers} - {"vary"}  # of which there may be several
-            if answer.status == HTTPStatus.NOT_MODIFIED:
+        self.__send_fields(answer.status, answer.headers, answer.modified)
+        return answer.body
+
+    def __send_fields(self, status: HTTPStatus, headers: Headers, changed: float | None) -> None:
+        """Send a head; ``changed`` is what Last-Modified says, if anything, in seconds since the epoch."""
+        self.send_response(status)
+        self._fastserve_send_headers(headers)
+        if changed is not None:
+            self.send_header("Last-Modified", self.date_time_string(changed))
+        if self.extra_response_headers and status < HTTPStatus.BAD_REQUEST:
+            sent = {name.lower() for name, _ in headers} - {"vary"}  # of which there may be several
+            if status == HTTPStatus.NOT_MODIFIED:
                 sent |= NOT_IN_304
             self.__send_extra_headers({"server", "date", "last-modified"} | sent)
         self.end_headers()
-        return answer.body
 
     def __send_extra_headers(self, sent: set[str]) -> None:
         """But for those that are sent already."""

@@ -2,7 +2,7 @@
 
 PYTHON ?= python
 
-.PHONY: dev serve test check debug sanitize programs bench clean
+.PHONY: dev serve test check debug sanitize fuzz conformance programs bench clean
 
 dev:  # an editable install, built in place, with every tool
 	$(PYTHON) -m pip install -e '.[dev,bench]'
@@ -20,6 +20,13 @@ check:
 
 debug sanitize:  # the test suite against a build of that kind, in build/
 	.ci/suite $@ $(PYTHON)
+
+T = 60
+fuzz:  # every target for T seconds, guided by coverage, on a sanitizer build; needs clang
+	.ci/suite fuzz $(PYTHON) --seconds $(T)
+
+conformance:  # what RFC 9110 and 9112 ask, and who does it
+	cd tests && PYTHONPATH=..:. $(PYTHON) -m wire.conformance.table
 
 programs:  # other people's programs on fastserve, in an environment of their own
 	$(PYTHON) -m venv --clear build/programs

@@ -4,6 +4,7 @@ Everything declarative stands in pyproject.toml. Environment switches (any non-e
 
 FASTSERVE_DEBUG     bounds and None checks, assertions, -O0, warnings of both compilers are errors
 FASTSERVE_SANITIZE  the debug build under AddressSanitizer and UndefinedBehaviorSanitizer
+FASTSERVE_FUZZ      the sanitizer build, made so that libFuzzer sees what is reached; asks for CC=clang
 """
 
 import os
@@ -12,9 +13,10 @@ import Cython.Compiler.Options
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-SANITIZE = bool(os.environ.get("FASTSERVE_SANITIZE"))
+FUZZ = bool(os.environ.get("FASTSERVE_FUZZ"))
+SANITIZE = FUZZ or bool(os.environ.get("FASTSERVE_SANITIZE"))
 DEBUG = SANITIZE or bool(os.environ.get("FASTSERVE_DEBUG"))
-KIND = "sanitize" if SANITIZE else "debug" if DEBUG else "release"
+KIND = "fuzz" if FUZZ else "sanitize" if SANITIZE else "debug" if DEBUG else "release"
 
 MODULES = [
     "_head", "_parser", "_chunks", "_response", "_deadlines", "_channel", "_reader", "_writer", "_conn",
@@ -46,6 +48,9 @@ compile_args = ["-O0", "-g", "-UNDEBUG", *WARNINGS] if DEBUG else ["-O3"]
 link_args = []
 if SANITIZE:
     compile_args += SANITIZERS
+if FUZZ:  # the fuzzer brings the sanitizers' runtime along
+    compile_args += ["-O1", "-fsanitize=fuzzer-no-link"]
+elif SANITIZE:
     link_args += SANITIZERS
 
 Cython.Compiler.Options.warning_errors = DEBUG

@@ -21,10 +21,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from fuzz.judging import JUSTIFIED, Talk, explain, understand
+from fuzz.judging import JUSTIFIED, SENTINEL, Talk, explain, understand
 from fuzz.mutations import Input, Mutator
 from fuzz.naming import CONTESTANTS
-from wire.conformance.rows import SENTINEL
 
 from fastserve.limits import MAX_COLLECTED_BODY
 

@@ -140,9 +140,9 @@ def _is_large(case: Case) -> bool:
 
 # Any line of a field section, in a pattern of has().
 LINES: Final = r"(?:[^\r\n]*\r\n)*?"
-# What nginx takes: origin-form and absolute-form whose percent signs encode something other than NUL. It also
-# refuses a path that leads above its root.
-AUTHORITY: Final = r"https?://(?:[\w.~!$&'()*+,;=%-]+|\[[\w.:]+\])(?::\d*)?(?=[/?]|$)"
+# What nginx takes: origin-form, and absolute-form with a name of the DNS, whose percent signs encode
+# something other than NUL. It also refuses a path that leads above its root.
+AUTHORITY: Final = r"https?://(?:[a-z0-9.-]+|\[[\w.:]+\])(?::\d*)?(?=[/?]|$)"
 NGINX_TARGET: Final = re.compile(rf"(?ai)(?:{AUTHORITY}|(?=/))(?:[^%]|%(?!00)[0-9a-f]{{2}})*")
 ABOVE: Final = re.compile(r"(?i)/(?:\.|%2e){2}(?:/|%2f|\?|$)")
 UNNAMED: Final = r"host:(?:[ \t]*\.?(?::\d*)?|[^\r\n]*\.\.[^\r\n]*)"

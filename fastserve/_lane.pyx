@@ -35,6 +35,7 @@ cdef double TICK = limits.TICK
 
 
 @cython.final
+@cython.freelist(64)
 cdef class Asked:
     """A request whose answer is recorded, and what was received behind it."""
 
@@ -164,11 +165,15 @@ cdef class Lane:
     cdef bint _look(self, Connection conn, Py_ssize_t count, object ready) except False:
         """Whether it begins with a request whose answer is recorded."""
         cdef Asked asked
-        cdef Py_ssize_t size
-        cdef Recording recording = self._find(self.fill, count, &size)
+        cdef const uint8_t *octets = self.arena + self.fill
+        cdef Py_ssize_t size = count
+        cdef Recording recording = self.recordings.recall(octets, count)
         if recording is None:
-            self._hand_over(conn, self.fill, count, ready)
-            return True
+            recording = self._find(self.fill, count, &size)
+            if recording is None:
+                return self._hand_over(conn, self.fill, count, ready)
+            if size == count:
+                self.recordings.remember(octets, count, recording)
         asked = Asked.__new__(Asked)
         asked.conn, asked.recording = conn, recording
         asked.start, asked.size, asked.received = self.fill, size, count
@@ -265,7 +270,7 @@ cdef class Lane:
                 if sent == size[0]:
                     size[0] = sent = 0
             recording = None
-            if rest[0] and not close[0]:
+            if rest[0] and not close[0] and sent == 0:
                 recording = self._find_next(asked.conn, end - rest[0], rest[0], &head)
         return fs_send(asked.conn.fd, self.answers, size[0], False) if size[0] and sent == 0 else sent
 
@@ -284,7 +289,8 @@ cdef class Lane:
         if action == DO_END:
             return self._end(conn, ready)
         if not conn.registered and conn.timer == 0:
-            return self._take_in(conn)
+            self._take_in(conn)
+            action = DO_WAIT if action == DO_SETTLE else action
         if action != DO_WAIT:
             conn.found = action
             ready.append(conn)

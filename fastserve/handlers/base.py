@@ -71,6 +71,12 @@ UNSET: Final = object()
 
 NO_PHRASE: Final = ("", "")
 
+# The usual ones, made once: CPython finds an attribute faster by the same str than by an equal one.
+METHOD_NAMES: Final[dict[str | None, str]] = {
+    command: sys.intern(f"do_{command}")
+    for command in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
+}
+
 BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
@@ -281,7 +287,9 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
                 return
             if not self.parse_request():
                 return
-            method = getattr(self, f"do_{self.command}", None)
+            command = self.command
+            name = METHOD_NAMES.get(command) or f"do_{command}"
+            method = getattr(self, name, None)
             if method is None:
                 self.send_error(HTTPStatus.NOT_IMPLEMENTED, f"Unsupported method ({self.command!r})")
                 return

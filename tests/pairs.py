@@ -258,6 +258,7 @@ class Driven:
         """What a handler does with one request; the action."""
         head = next_head(self.rfile)
         assert head is not None
+        assert (head.request() is None) == bool(head.rejection)
         self.rfile.read(read)
         self.wfile.send_head(response(len(body)), head.method)
         self.wfile.write(body)

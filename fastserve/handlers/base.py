@@ -353,10 +353,11 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def _fastserve_begin(self, head: RequestHead) -> None:
         """Be as in the midst of a request with that head, which somebody else answers."""
         self.raw_requestline = head.raw.partition(b"\n")[0] + b"\n"
-        self.requestline, self.command, path, self.request_version = head.line()
-        self.path = "/" + path.lstrip("/") if path.startswith("//") else path
+        said = head.request()
+        assert said is not None  # a refused one has no recorded answer
+        self.requestline, self.command, self.path, self.request_version, stays, _ = said
         self.__head, self.__headers = head, None
-        self.close_connection = not head.keep_alive or self.protocol_version < "HTTP/1.1"
+        self.close_connection = not stays or self.protocol_version < "HTTP/1.1"
 
     @property
     def headers(self) -> Message:

@@ -54,6 +54,10 @@ cdef class Connection:
     cdef readonly RequestReader reader  # rfile of the handler, unless that has replaced it
     cdef ResponseWriter writer
 
+    # For the driver.
+    cdef int be_ready(self, double now) except -1
+    cdef int go_on(self, bint close, double now) except -1
+
     # For the lane.
     cdef bint begin_bare(self, int fd, const fs_address *address, double now, double patience, Ending ending,
                          Deadlines deadlines, Recordings recordings) except False

@@ -157,6 +157,9 @@ cdef class Connection:
 
         It may have been closed since the selector said so.
         """
+        return self.be_ready(now)
+
+    cdef int be_ready(self, double now) except -1:
         cdef int action = self.found
         if self.state == CLOSED:
             return DO_WAIT
@@ -176,6 +179,9 @@ cdef class Connection:
 
     def answered(self, bint close, double now):
         """The handler has answered a request; ``close`` where it wants no other. Returns an action."""
+        return self.go_on(close, now)
+
+    cdef int go_on(self, bint close, double now) except -1:
         if self.made_sock is not None and self.made_sock.fileno() < 0:
             # The handler detached the socket: the descriptor is its own now.
             self.channel.fail()

@@ -39,12 +39,6 @@ cdef double TICK = limits.TICK
 cdef class Asked:
     """A request whose answer is recorded, and what was received behind it."""
 
-    cdef Connection conn
-    cdef Recording recording
-    cdef Py_ssize_t start           # of the request, in the arena
-    cdef Py_ssize_t size            # of its head
-    cdef Py_ssize_t received        # from `start` on
-
 
 @cython.final
 cdef class Lane:
@@ -53,23 +47,6 @@ cdef class Lane:
     ``connections`` is the loop's set, ``timers`` its Timers: a connection that the lane accepts is added to
     them, and taken from them when it ends here.
     """
-
-    cdef readonly Recordings recordings
-    cdef Poller poller
-    cdef object timers
-    cdef set connections
-    cdef object listener            # the target of the listener, whose connections are accepted here, or None
-    cdef int listening              # its descriptor
-    cdef double patience            # of the connections that are accepted, as Connection has it
-    cdef Ending ending
-    cdef Deadlines deadlines
-    cdef bint ends                  # whether a connection that ends may be closed here
-    cdef readonly double now        # when the last wait was over, by time.monotonic()
-    cdef RequestParser parser
-    cdef uint8_t *arena
-    cdef Py_ssize_t fill            # octets in it
-    cdef list asked                 # in this turn
-    cdef uint8_t *answers           # to pipelined requests
 
     def __cinit__(self):
         self.arena = <uint8_t *>malloc(ARENA)
@@ -97,7 +74,7 @@ cdef class Lane:
         """Whether a connection that ends may be closed without the server being asked to do it."""
         self.ends = ends
 
-    def turn(self, double timeout, bint once, ready not None):
+    cdef bint turn(self, double timeout, bint once, object ready) except False:
         """Wait, ``timeout`` seconds at most, until there is something for the loop to do.
 
         What there is is added to ``ready`` (a deque): targets, connections among them. ``once``: to return
@@ -110,10 +87,10 @@ cdef class Lane:
             self.now = self.poller.now()
             if self.recordings is None or not self.recordings.is_open(self.now) or self.recordings.hooked:
                 ready.extend(self.poller.ready)
-                return
+                return True
             self._attend(ready)
             if once or ready or self.now >= end or self.ending.begun:
-                return
+                return True
 
     cdef bint _attend(self, object ready) except False:
         for target in self.poller.ready:

@@ -103,9 +103,9 @@ class Tree(Process):
     def processes(self) -> list[Path]:
         """Its folder in /proc, and those of its descendants."""
         parents = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
+        for status in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):  # it has ended meanwhile
-                parents[stat.parent] = stat.read_text().rpartition(") ")[2].split()[1]
+                parents[status.parent] = status.read_text().rpartition(") ")[2].split()[1]
         found = [self._proc]
         for each in found:
             found += [child for child, parent in parents.items() if parent == each.name]

@@ -1,8 +1,8 @@
 """The requests of the replay tests, the same in every run: every target, and what else may be asked of some.
 
-STATED are those of which it is known that they must be answered from a recording once they have been answered.
-All others need only be answered alike. Knows no server; test_replay.py sends them. What the folder's entity
-tags are it must be told.
+Of those that are ``stated`` it is known that they must be answered from a recording once they have been
+answered. All others need only be answered alike. Knows no server, and must be told what the folder's entity
+tags are; test_replay.py sends them.
 """
 
 import random
@@ -17,8 +17,11 @@ assert MTIME == 1_000_000_000
 EARLIER, LATER = "Sun, 09 Sep 2001 01:46:39 GMT", "Mon, 10 Sep 2001 00:00:00 GMT"
 
 CODINGS = ["", "gzip", "br", "zstd", "gzip, br", "gzip, deflate, br, zstd", "gzip;q=0", "identity", "*",
-           "identity;q=0", "identity;q=0, gzip", "br;q=0.5, gzip;q=0.8", "GZIP", "x-gzip", "gzip;q=0.001", "*;q=0",
-           "gzip;q=nothing", "deflate", " , gzip,", "gzip ;q=1"]
+           "identity;q=0", "identity;q=0, gzip", "br;q=0.5, gzip;q=0.8", "GZIP", "x-gzip", "gzip;q=0.001",
+           "*;q=0", "gzip;q=nothing", "deflate", " , gzip,", "gzip ;q=1"]
+
+CONNECTIONS = ["close", "keep-alive", "Close", "KEEP-ALIVE", "keep-alive, close", "close, keep-alive", "te",
+               "", ","]
 
 
 class Asked(NamedTuple):
@@ -60,9 +63,11 @@ def stated(facts: Facts) -> Iterator[Asked]:
     """Of every class."""
     yield from stated_of_files()
     yield from stated_conditions(facts["/plain.txt", ""].etag)
-    for name, target in {"404": "/missing", "404 in a folder": "/dir/missing", "404 below a file": "/plain.txt/",
-                         "301": "/dir", "301 with a query": "/site?query", "index": "/site/",
-                         "second index": "/old/", "root of a tree": "/deep/a/b/c/d/file.txt"}.items():
+    for name, target in {
+        "404": "/missing", "404 in a folder": "/dir/missing", "404 below a file": "/plain.txt/",
+        "301": "/dir", "301 with a query": "/site?query", "index": "/site/", "second index": "/old/",
+        "200 in a folder": "/deep/a/b/c/d/file.txt",
+    }.items():
         yield made("GET", target, stated=name)
         yield made("HEAD", target, stated=f"HEAD {name}")
 
@@ -122,11 +127,13 @@ def conditions(chance: random.Random, known: Known) -> list[str]:
             tag[1:-1], tag.upper(), "", '"', f"{tag}x", f" {tag}\t", f"{tag[:-1]}-gzip\""]
     dates = [date, date, EARLIER, LATER, "nonsense", "0", "", f"{date} ", date.replace("GMT", "UTC"),
              "Sunday, 09-Sep-01 01:46:40 GMT", "Sun Sep  9 01:46:40 2001", "Fri, 01 Jan 2100 00:00:00 GMT"]
-    parts = ["0-0", "0-9", "5-", "-1", "-0", "0-", "1-0", "00-09", "0-9999999999", "100000000-", "5-5,7-7", "0-4,5-9",
-             "0-9,0-9", "a-b", "", "-", "0 - 9", "0-65535", "65536-65536", "1048576-2097151", "-4000000"]
+    parts = ["0-0", "0-9", "5-", "-1", "-0", "0-", "1-0", "00-09", "0-9999999999", "100000000-", "5-5,7-7",
+             "0-4,5-9", "0-9,0-9", "a-b", "", "-", "0 - 9", "0-65535", "65536-65536", "1048576-2097151",
+             "-4000000"]
     fields = {
         "If-None-Match": tags, "If-Match": tags, "If-Modified-Since": dates, "If-Unmodified-Since": dates,
-        "If-Range": [*tags, *dates], "Range": [f"bytes={part}" for part in parts] + ["bytes 0-9", "lines=0-9"],
+        "If-Range": [*tags, *dates],
+        "Range": [f"bytes={part}" for part in parts] + ["bytes 0-9", "lines=0-9"],
     }
     names = chance.choices(list(fields), [4, 1, 3, 1, 2, 4], k=chance.choice([1, 1, 1, 2, 2, 3]))
     return [f"{spelt(chance, name)}: {chance.choice(fields[name])}" for name in names]
@@ -141,12 +148,11 @@ def rest_of_head(chance: random.Random) -> list[str]:
     choices: list[tuple[int, Callable[[], list[str]]]] = [
         (40, list),
         (12, lambda: [f"User-Agent: agent/{chance.randint(0, 9)}", "Accept: */*"]),
-        (4, lambda: [f"X-{number}: {'v' * chance.randint(0, 90)}" for number in range(chance.randint(1, 30))]),
-        (10, lambda: [spelt(chance, "Connection") + ": " + chance.choice(
-            ["close", "keep-alive", "Close", "KEEP-ALIVE", "keep-alive, close", "close, keep-alive", "te", "", ","])]),
+        (4, lambda: [f"X-{number}: {'v' * chance.randint(0, 90)}" for number in range(chance.randint(1, 9))]),
+        (10, lambda: [f"{spelt(chance, 'Connection')}: {chance.choice(CONNECTIONS)}"]),
         (2, lambda: ["Connection: keep-alive", "Connection: close"]),
-        (2, lambda: ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"]),
-        (2, lambda: ["Upgrade: websocket", "Connection: Upgrade"]),
+        (2, lambda: ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c",
+        "HTTP2-Settings: AAMAAABkAARAAAAA"]), (2, lambda: ["Upgrade: websocket", "Connection: Upgrade"]),
         (1, lambda: ["Expect: 100-continue"]),
         (1, lambda: ["Expect: the unexpected"]),
         (2, lambda: ["Content-Length: 0"]),
@@ -161,7 +167,7 @@ def rest_of_head(chance: random.Random) -> list[str]:
 
 def by_chance(chance: random.Random, facts: Facts) -> Asked:
     method = chance.choices(["GET", "HEAD", "POST", "OPTIONS", "get", "GETS"], [70, 25, 2, 1, 1, 1])[0]
-    version = chance.choices(["HTTP/1.1", "HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "HTTP/0.9"], [80, 17, 1, 1, 1])[0]
+    version = chance.choices(["1.1", "1.0", "1.2", "2.0", "0.9"], [80, 17, 1, 1, 1])[0]
     host = chance.choices(["Host: test", "host:other", "Host: ", "Host: test:80", None], [85, 6, 3, 3, 3])[0]
     coding = chance.choice(["", *CODINGS]) if chance.random() < 0.5 else ""
     fields = rest_of_head(chance)
@@ -182,14 +188,15 @@ def by_chance(chance: random.Random, facts: Facts) -> Asked:
     if coding or chance.random() < 0.05:
         fields.append(f"{spelt(chance, 'Accept-Encoding')}: {coding}")
     chance.shuffle(fields)
-    return made(method, target, *fields, version=version, host=host, body=body)
+    return made(method, target, *fields, version=f"HTTP/{version}", host=host, body=body)
 
 
 ODD = [
-    b"GET /plain.txt\r\n", b"GET /missing\r\n", b"GET /plain.txt \r\nHost: test\r\n\r\n", b"\r\n\r\nGET /plain.txt "
-    b"HTTP/1.1\r\nHost: test\r\n\r\n", b"GET  /plain.txt HTTP/1.1\r\nHost: test\r\n\r\n",
-    b"GET /plain.txt HTTP/1.1 \r\nHost: test\r\n\r\n", b"GET /plain.txt HTTP/1.1\nHost: test\n\n",
-    b"GET\t/plain.txt HTTP/1.1\r\nHost: test\r\n\r\n", b"GET /plain.txt http/1.1\r\nHost: test\r\n\r\n",
+    b"GET /plain.txt\r\n", b"GET /missing\r\n", b"GET /plain.txt \r\nHost: test\r\n\r\n",
+    b"\r\n\r\nGET /plain.txt HTTP/1.1\r\nHost: test\r\n\r\n",
+    b"GET  /plain.txt HTTP/1.1\r\nHost: test\r\n\r\n", b"GET /plain.txt HTTP/1.1 \r\nHost: test\r\n\r\n",
+    b"GET /plain.txt HTTP/1.1\nHost: test\n\n", b"GET\t/plain.txt HTTP/1.1\r\nHost: test\r\n\r\n",
+    b"GET /plain.txt http/1.1\r\nHost: test\r\n\r\n",
     b"GET /plain.txt HTTP/1.1\r\nHost: test\r\nHost: test\r\n\r\n",
     b"GET /plain.txt HTTP/1.1\r\nHost: test\r\nAccept-Encoding: gzip\r\nAccept-Encoding: br\r\n\r\n",
     b"GET /plain.txt HTTP/1.1\r\nHost: test\r\nRange: bytes=0-1\r\nRange: bytes=2-3\r\n\r\n",
@@ -197,13 +204,14 @@ ODD = [
     b"GET /plain.txt HTTP/1.1\r\nHost: test\r\nRange : bytes=0-1\r\n\r\n",
     b"GET /plain.txt HTTP/1.1\r\nHost: test\r\n Range: bytes=0-1\r\n\r\n",
     b"GET /plain.txt HTTP/1.1\r\nHost: test\r\nX: a\r\n folded\r\n\r\n",
-    b"GET /plain.txt HTTP/1.1\r\nHost: test\r\nX: a\0b\r\n\r\n", b"GET /pl\0ain.txt HTTP/1.1\r\nHost: test\r\n\r\n",
+    b"GET /plain.txt HTTP/1.1\r\nHost: test\r\nX: a\0b\r\n\r\n",
+    b"GET /pl\0ain.txt HTTP/1.1\r\nHost: test\r\n\r\n",
     b"GET /plain.txt HTTP/1.1\r\nHost: test\r\nNo colon\r\n\r\n", b"GET /plain.txt HTTP/1.1\r\n\r\n",
     b"GET /plain.txt HTTP/1.1\r\nHost: test\r\nContent-Length: x\r\n\r\n",
     b"GET /plain.txt HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbody",
     b"HEAD /plain.txt HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbody",
     b"GET /plain.txt HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
-    b"GET /plain.txt HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    b"GET /one HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
     b"GET /" + b"p" * 70000 + b" HTTP/1.1\r\nHost: test\r\n\r\n",
     b"GET /plain.txt HTTP/1.1\r\nHost: test\r\n" + b"X: y\r\n" * 98 + b"\r\n",
     b"GET /plain.txt HTTP/1.1\r\nHost: test\r\n" + b"X: y\r\n" * 100 + b"\r\n",

@@ -1,7 +1,7 @@
 """The folder of the replay tests, and every target by which something in it is asked for, or nothing.
 
-All of it is as old as a test can make it, and never changes. Knows the file system and no server; the requests
-are made in replay_corpus.py.
+All of it is as old as a test can make it, and never changes. Knows the file system and no server;
+replay_corpus.py makes the requests.
 """
 
 import contextlib
@@ -23,13 +23,14 @@ SIZES = [0, 1, 1024, 65535, 65536, 65537, 3 << 20]
 FILES = [
     "plain.txt", "page.html", "style.css", "script.js", "data.json", "unknown.qqq", "noext", "UPPER.TXT",
     "pack.tar.gz", "pack.tgz", "own.own", "sp ace.txt", "pl+us.txt", "per%cent.txt", "%41.txt", "ha#sh.txt",
-    "que?ry.txt", "semi;colon.txt", "co:lon.txt", "back\\slash.txt", "quo'te\".txt", "a&b<c>.txt", "new\nline.txt",
-    "tab\t.txt", "ret\r.txt", " lead.txt", "trail.txt ", "-dash", "~tilde", "..two", "...", "%", "ünï.txt",
-    "ü" * 100, "l" * 250, ".hidden", ".hid/in.txt", "dir/.hidden", ".well-known/known.txt", "dir/file.txt",
-    "deep/a/b/c/d/file.txt", "site/index.html", "old/index.htm", "both/index.html", "both/index.htm",
-    "named/home.html", "dir.html/file.txt", "folder/index.html/file.txt", "zipped/index.html",
-    "zipped/index.html.gz", "coded.txt", "coded.txt.gz", "coded.txt.br", "coded.txt.zst", "only.css", "only.css.gz",
-    "stale.txt", "stale.txt.gz", "odd.txt", "odd.txt.gz/file.txt", "sibling.txt.gz", "hollow.txt", "hollow.txt.gz",
+    "que?ry.txt", "semi;colon.txt", "co:lon.txt", "back\\slash.txt", "quo'te\".txt", "a&b<c>.txt",
+    "new\nline.txt", "tab\t.txt", "ret\r.txt", " lead.txt", "trail.txt ", "-dash", "~tilde", "..two", "...",
+    "%", "ünï.txt", "ü" * 100, "l" * 250, ".hidden", ".hid/in.txt", "dir/.hidden", ".well-known/known.txt",
+    "dir/file.txt", "deep/a/b/c/d/file.txt", "site/index.html", "old/index.htm", "both/index.html",
+    "both/index.htm", "named/home.html", "dir.html/file.txt", "folder/index.html/file.txt",
+    "zipped/index.html", "zipped/index.html.gz", "coded.txt", "coded.txt.gz", "coded.txt.br", "coded.txt.zst",
+    "only.css", "only.css.gz", "stale.txt", "stale.txt.gz", "odd.txt", "odd.txt.gz/file.txt",
+    "sibling.txt.gz", "hollow.txt", "hollow.txt.gz",
 ]
 # Names that are no text.
 RAW_FILES = [b"\xff\xfe.txt", b"half\xc3.txt"]
@@ -53,7 +54,7 @@ def content(name: bytes, size: int | None = None) -> bytes:
 def make_files(folder: Path) -> None:
     """Make it, and wait until it is settled."""
     folder.mkdir()
-    (folder.parent / "outside.txt").write_bytes(b"outside")
+    write(os.fsencode(folder.parent / "outside.txt"), b"outside")
     for name in EMPTY_FOLDERS:
         (folder / name).mkdir()
     root = os.fsencode(folder)
@@ -94,22 +95,24 @@ def encoded(target: str) -> str:
 SIZED = [f"/{size}.bin" for size in SIZES]
 NAMED = [quoted(name) for name in [*FILES, *RAW_FILES, *LINKS]]
 FOLDERS = ["/", "/dir", "/dir/", "/site", "/site/", "/old/", "/both/", "/named/", "/dir.html", "/dir.html/",
-           "/folder/", "/folder/index.html", "/folder/index.html/", "/empty", "/empty/", "/linked", "/linked/",
-           "/zipped/", "/sp%20ace", "/sp%20ace/", "/.hid", "/.hid/", "/.well-known/", "/deep/a/b", "/%73ite/",
-           "/site%2F", "/site%2f", "/site?query", "/site/?query", "/site#there", "/dir?a#b", "/site//", "//site"]
-MISSING = ["/missing", "/missing/", "/missing.html", "/missing/at/all", "/plain.txt/", "/plain.txt/more", "/pipe",
-           "/socket", "/pipe/", "/broken/more", "/circle/more", "/%00", "/plain.txt%00", "/plain%2etxt.", "/%",
-           "/%zz", "/%c3", "/PLAIN.TXT", "/plain.txt%20", "/" + "m" * 300, "/" + "d/" * 200, "/<script>",
-           "/missing?query", "/missing#there", "/.hidden/", "/.missing", "/dir/.missing", "/\\", "/;", "/dir/file",
-           "/site/missing.html", "/only.css.br", "/plain.txt.gz"]
-ROUNDABOUT = ["//plain.txt", "///plain.txt", "/./plain.txt", "/dir/../plain.txt", "/%2e/plain.txt", "/dir//file.txt",
-              "/dir/%2e%2e/plain.txt", "/../plain.txt", "/../../plain.txt", "/dir/./file.txt", "/dir%2ffile.txt",
-              "/%70lain.txt", "/%70%6c%61%69%6e%2e%74%78%74", "/plain.txt?", "/plain.txt?query", "/plain.txt?a=b&c=d",
-              "/plain.txt?/../x", "/plain.txt#", "/plain.txt#there", "/plain.txt?a#b", "/plain.txt?query/",
-              "http://test/plain.txt", "http://other/plain.txt", "https://test/plain.txt", "HTTP://test/plain.txt",
-              "http://test", "http://test/", "http://test/site", "http://test/missing", "http://test//plain.txt",
-              "/http://test/plain.txt", "plain.txt", "*", "/sp ace.txt", "/ünï.txt".encode().decode("latin-1"),
-              "/plain.txt?\xff", "/a&b<c>.txt", "/quo'te\".txt", "/per%cent.txt", "/ha#sh.txt", "/que?ry.txt"]
+           "/folder/", "/folder/index.html", "/folder/index.html/", "/empty", "/empty/", "/linked",
+           "/linked/", "/zipped/", "/sp%20ace", "/sp%20ace/", "/.hid", "/.hid/", "/.well-known/", "/deep/a/b",
+           "/%73ite/", "/site%2F", "/site%2f", "/site?query", "/site/?query", "/site#there", "/dir?a#b",
+           "/site//", "//site"]
+MISSING = ["/missing", "/missing/", "/missing.html", "/missing/at/all", "/plain.txt/", "/plain.txt/more",
+           "/pipe", "/socket", "/pipe/", "/broken/more", "/circle/more", "/%00", "/plain.txt%00",
+           "/plain%2etxt.", "/%", "/%zz", "/%c3", "/PLAIN.TXT", "/plain.txt%20", "/" + "m" * 300,
+           "/" + "d/" * 200, "/<script>", "/missing?query", "/missing#there", "/.hidden/", "/.missing",
+           "/dir/.missing", "/\\", "/;", "/dir/file", "/site/missing.html", "/only.css.br", "/plain.txt.gz"]
+ROUNDABOUT = ["//plain.txt", "///plain.txt", "/./plain.txt", "/dir/../plain.txt", "/%2e/plain.txt",
+              "/dir//file.txt", "/dir/%2e%2e/plain.txt", "/../plain.txt", "/../../plain.txt",
+              "/dir/./file.txt", "/dir%2ffile.txt", "/%70lain.txt", "/%70%6c%61%69%6e%2e%74%78%74",
+              "/plain.txt?", "/plain.txt?query", "/plain.txt?a=b&c=d", "/plain.txt?/../x", "/plain.txt#",
+              "/plain.txt#there", "/plain.txt?a#b", "/plain.txt?query/", "http://test/plain.txt",
+              "http://other/plain.txt", "https://test/plain.txt", "HTTP://test/plain.txt", "http://test",
+              "http://test/", "http://test/site", "http://test/missing", "http://test//plain.txt",
+              "/http://test/plain.txt", "plain.txt", "*", "/sp ace.txt",
+              "/ünï.txt".encode().decode("latin-1"),"/plain.txt?\xff", "/a&b<c>.txt", "/quo'te\".txt", "/per%cent.txt", "/ha#sh.txt", "/que?ry.txt"]
 TARGETS = [*SIZED, *NAMED, *FOLDERS, *MISSING, *ROUNDABOUT]
 
 # Whose entity tags and dates the conditions are made of, each in the codings that there may be.

@@ -9,7 +9,7 @@ import email.utils
 import random
 import re
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from .replay_corpus import Asked
 
@@ -48,7 +48,7 @@ class Wire:
         if self._sock is None:
             self._sock = self._connect()
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-        with contextlib.suppress(ConnectionError):  # the server need not read on; its answer is read all the same
+        with contextlib.suppress(ConnectionError):  # it need not read on; its answer is read all the same
             self._sock.sendall(data)
 
     def ask(self, asked: Asked) -> bytes:
@@ -126,21 +126,35 @@ def in_pieces(connect: Connect, requests: Sequence[Asked]) -> Iterator[bytes]:
             yield wire.take(asked)
 
 
-def in_batches(connect: Connect, requests: Sequence[Asked], chance: random.Random) -> Iterator[bytes]:
-    """Several at once, and cut anywhere; none but the last of them may end the connection."""
-    at = 0
+def in_batches(
+    connect: Connect, requests: Sequence[Asked], ends: Collection[Asked], chance: random.Random
+) -> Iterator[bytes]:
+    """Several at once, cut anywhere, unless the last is one of ``ends``, after which a connection ends."""
     with contextlib.closing(Wire(connect)) as wire:
-        while at < len(requests):
-            batch = requests[at : at + chance.choice([2, 3, 10, 40])]
+        for batch in batches(requests, ends, chance):
             data = b"".join(asked.octets for asked in batch)
-            cut = chance.randrange(len(data)) if chance.random() < 0.5 else len(data)
+            cut = chance.randrange(len(data)) if batch[-1] not in ends else len(data)
             wire.send(data[:cut])
-            first = wire.take(batch[0]) if cut >= len(batch[0].octets) else None
+            here = cut >= len(batch[0].octets)
+            if here:
+                yield wire.take(batch[0])
             wire.send(data[cut:])
-            if first is not None:
-                yield first
-            yield from map(wire.take, batch[first is not None :])
-            at += len(batch)
+            yield from map(wire.take, batch[here:])
+
+
+def batches(
+    requests: Sequence[Asked], ends: Collection[Asked], chance: random.Random
+) -> Iterator[list[Asked]]:
+    batch: list[Asked] = []
+    size = 0
+    for asked in requests:
+        size = size or chance.choice([2, 3, 10, 40])
+        batch.append(asked)
+        if len(batch) == size or asked in ends:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def side_by_side(connect: Connect, requests: Sequence[Asked], width: int) -> Iterator[bytes]:

@@ -112,7 +112,8 @@ ROUNDABOUT = ["//plain.txt", "///plain.txt", "/./plain.txt", "/dir/../plain.txt"
               "http://other/plain.txt", "https://test/plain.txt", "HTTP://test/plain.txt", "http://test",
               "http://test/", "http://test/site", "http://test/missing", "http://test//plain.txt",
               "/http://test/plain.txt", "plain.txt", "*", "/sp ace.txt",
-              "/ünï.txt".encode().decode("latin-1"),"/plain.txt?\xff", "/a&b<c>.txt", "/quo'te\".txt", "/per%cent.txt", "/ha#sh.txt", "/que?ry.txt"]
+              "/ünï.txt".encode().decode("latin-1"), "/plain.txt?\xff", "/a&b<c>.txt", "/quo'te\".txt",
+              "/per%cent.txt", "/ha#sh.txt", "/que?ry.txt"]
 TARGETS = [*SIZED, *NAMED, *FOLDERS, *MISSING, *ROUNDABOUT]
 
 # Whose entity tags and dates the conditions are made of, each in the codings that there may be.

@@ -120,12 +120,13 @@ class Reader:
     # -- Asking --------------------------------------------------------------------------------
 
     def plainly(self, thing: Thing, *fields: str, method: str = "GET", **more: Any) -> Asked:
+        """As late as can be before it is sent."""
         octets = request(method, thing.target, *thing.fields, *fields)
         return Asked(thing, octets, method, self.ledger.now(thing.number), **more)
 
     def by_chance(self, thing: Thing) -> Asked:
         kind = self.chance.random()
-        tag = self._last_tag.get(thing.number, '"none"')
+        tag = self.last_tag(thing)
         if kind < 0.6:
             return self.plainly(thing)
         if kind < 0.8:
@@ -138,13 +139,17 @@ class Reader:
             return self.plainly(thing, method="HEAD")
         return self.plainly(thing, "Connection: close")
 
+    def last_tag(self, thing: Thing) -> str:
+        """The entity tag that came last."""
+        return self._last_tag.get(thing.number, '"none"')
+
     def round(self, peers: Sequence[Peer]) -> None:
         """All ask before any is answered, some of them for several things."""
         batches = []
         for peer in peers:
             count = self.chance.choice([1, 1, 1, 1, 2, 5])
-            # What is asked for last is asked for as late as can be.
-            batches.append([self.by_chance(self.chance.choice(self.things)) for _ in range(count)])
+            wanted = self.chance.choices(self.things, k=count)
+            batches.append([self.by_chance(thing) for thing in wanted])
             peer.send(batches[-1])
         for peer, batch in zip(peers, batches, strict=True):
             self.judge_all(peer, batch)
@@ -174,8 +179,9 @@ class Reader:
         self.tally["while it changed"] += len(window.states) > 1
         if fault:
             states = ", ".join(map(str, window.states))
-            self.faults.append(f"{fault}\n  asked {asked.octets!r}\n  from {window.first}: {states}\n  answer "
-                               f"{answer and (answer.head, answer.body[:60], len(answer.body))!r}")
+            said = answer and (answer.head, answer.body[:60], len(answer.body))
+            self.faults.append(f"{fault}\n  asked {asked.octets!r}\n  from {window.first}: {states}\n"
+                               f"  answer {said!r}")
 
     def judge(self, asked: Asked, answer: Answer | None, window: Window) -> str:
         """What is wrong, or ''."""

@@ -1,9 +1,9 @@
 """Edits files in every way while they are read: `python tests/live/torture.py --seconds 60 --server loop`.
 
 A server in a process of its own, readers in others, and here the editor, who asks at once for what has just
-been edited. Nothing may be stale, mixed or cut, by the rules of reading.py. Every file is left alone at times,
-so long that its answers come from recordings. Exit status 0 where nothing is wrong. test_freshness.py calls it
-for seconds.
+been edited. Nothing may be stale, mixed or cut, by the rules of reading.py. Every file is left alone at
+times, so long that its answers come from recordings. Exit status 0 where nothing is wrong. test_freshness.py
+calls it for seconds.
 """
 
 import argparse

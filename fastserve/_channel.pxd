@@ -29,7 +29,7 @@ cdef class Piece:
 
 
 cdef class Channel:
-    cdef object sock            # keeps the descriptor open; whoever made the channel closes it
+    cdef object sock            # keeps the descriptor open; whoever made the channel closes it. Or None
     cdef int fd
     cdef int streams            # open ones: for them the descriptor stays, whoever closes the socket
     cdef bint driven            # a loop needs the descriptor longer than they do
@@ -62,6 +62,8 @@ cdef class Channel:
     cdef void unlock(self) noexcept
     cdef bint stream_closed(self) except False
     cdef bint let_go(self) except False
+    cdef bint carry(self, object sock) except False
+    cdef bint preload(self, const uint8_t *octets, Py_ssize_t size) except False
     cdef Py_ssize_t receive(self) except? -3
     cdef bint has_more(self) except -1
     cdef void consume(self, Py_ssize_t count) noexcept

@@ -26,7 +26,8 @@ from posix.unistd cimport close as close_fd, dup
 from fastserve._ascii cimport fs_check
 from fastserve._deadlines cimport PLAIN, Deadlines
 from fastserve._sys cimport (
-    AGAIN, FAILED, fs_poll, fs_pread, fs_recv, fs_send, fs_send_two, fs_sendfile, fs_set_nonblocking,
+    AGAIN, FAILED, fs_poll, fs_pread, fs_recv, fs_reset_at_end, fs_send, fs_send_two, fs_sendfile,
+    fs_set_nonblocking,
 )
 
 import contextlib
@@ -125,21 +126,21 @@ cdef class Piece:
 
 @cython.final
 cdef class Channel:
-    """Made over a connected ``socket.socket`` or ``ssl.SSLSocket``, which the maker closes."""
+    """Made over a connected ``socket.socket`` or ``ssl.SSLSocket``, which the maker closes.
 
-    def __cinit__(self, sock, Deadlines deadlines=None):
+    Or over a descriptor alone, ``fd``, until there are streams that need a socket.
+    """
+
+    def __cinit__(self, sock, Deadlines deadlines=None, int fd=-1):
         self.deadlines = PLAIN if deadlines is None else deadlines
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.secure = isinstance(sock, SSLSocket)
+        self.fd = fd
         self.data = NULL
         self.start = self.stop = self.room = 0
         self.mutex = PyThread_allocate_lock()
         if self.mutex == NULL:
             raise MemoryError
-        # As socket.makefile() does: else the number could be another socket's while we still use it.
-        sock._io_refs += 1
-        self.streams = 2
+        if sock is not None:
+            self.carry(sock)
 
     def __dealloc__(self):
         self._release()
@@ -148,6 +149,16 @@ cdef class Channel:
         if self.streams and self.sock is not None:
             # Nobody closed them, as a handler's finish() does: go as a file object of makefile() would.
             self.sock._decref_socketios()
+
+    cdef bint carry(self, object sock) except False:
+        """Streams are to be made over it."""
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.secure = isinstance(sock, SSLSocket)
+        # As socket.makefile() does: else the number could be another socket's while we still use it.
+        sock._io_refs += 1
+        self.streams = 2
+        return True
 
     cdef bint stream_closed(self) except False:
         """rfile or wfile has been closed."""
@@ -206,6 +217,16 @@ cdef class Channel:
         if self.start == self.stop:
             self._release()
         return count
+
+    cdef bint preload(self, const uint8_t *octets, Py_ssize_t size) except False:
+        """Add octets that somebody else has received to an empty buffer."""
+        fs_check(self.data == NULL and size <= RECEIVE_ROOM, "preload an empty buffer")
+        self._make_room()
+        # SAFETY: the first buffer has RECEIVE_ROOM octets.
+        memcpy(self.data, octets, size)
+        self.stop = size
+        self.came += size
+        return True
 
     cdef bint has_more(self) except -1:
         """Whether more than is in the buffer has come from the client, or the end of its stream."""
@@ -447,6 +468,9 @@ cdef class Channel:
         Its end is a reset then, whoever closes the socket (nginx: reset_timedout_connection).
         """
         self.fail()
+        if self.sock is None:
+            fs_reset_at_end(self.fd)
+            return True
         with contextlib.suppress(OSError):      # closed by somebody
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return True
@@ -455,7 +479,7 @@ cdef class Channel:
 
     cdef double patience(self, double usual) except? -1:
         """How long to wait for the socket: its own timeout in seconds, where it has one, else `usual`."""
-        timeout = self.sock.gettimeout()
+        timeout = self.sock.gettimeout() if self.sock is not None else None
         return timeout if timeout else usual
 
     cdef void begin_request(self, Py_ssize_t head_size) noexcept:

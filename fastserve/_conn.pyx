@@ -8,30 +8,36 @@ order without recursion.
 Where the loop is ending, a client that has asked for nothing yet, or for nothing more, has a short time
 to do so.
 
-It knows sockets and framing, and no handler: the one attached to it is an object it keeps. serving.loop
-calls the methods; handlers.base calls open_streams() and attach().
+It knows sockets and framing, and no handler: the one attached to it is an object it keeps. Nor does it need
+one where the answer is recorded (_files), nor a socket object before there is one. serving.loop and _lane call
+the methods; handlers.base calls open_streams() and attach().
 """
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport int64_t, uint8_t
+from posix.unistd cimport close as close_fd
 
 from fastserve._ascii cimport fs_check
 from fastserve._channel cimport Channel
 from fastserve._deadlines cimport PLAIN, Deadlines, Ending
+from fastserve._files cimport Recording, Recordings, Take
 from fastserve._head cimport RequestHead
+from fastserve._peer cimport address_of, socket_of
 from fastserve._parser cimport COMPLETE, NEED_MORE, NONE, REQUEST_TIMEOUT, RequestParser
-from fastserve._reader cimport CLOSE, DRAIN, RequestReader
+from fastserve._reader cimport CLOSE, DRAIN, READY, RequestReader
 from fastserve._states cimport (
     ANSWERING, BODY, CLOSED, DRAINING, HANDSHAKING, HEAD, IDLE, LINGERING, SENDING, WAITING, fs_is_edge,
 )
-from fastserve._sys cimport AGAIN, fs_peek, fs_poll, fs_recv, fs_send
-from fastserve._writer cimport OCTETS_WAIT, ResponseWriter, UNDECLARED
+from fastserve._sys cimport AGAIN, fs_address, fs_peek, fs_poll, fs_recv, fs_send
+from fastserve._writer cimport NO_BODY, OCTETS_WAIT, ResponseWriter, UNDECLARED
 
 import socket
 import threading
 
 from fastserve import limits
 from fastserve._deadlines import of_server
+from fastserve.log import format_address
 
 try:
     import ssl
@@ -51,13 +57,6 @@ SETTLE = 1
 OFFER = 2
 ANSWER = 3
 END = 4
-
-cdef enum Action:
-    DO_WAIT = 0
-    DO_SETTLE = 1
-    DO_OFFER = 2
-    DO_ANSWER = 3
-    DO_END = 4
 
 # As selectors names the first two.
 cdef enum:
@@ -83,41 +82,52 @@ cdef class Connection:
     all its connections; so are ``deadlines``, else those of limits.py.
     """
 
-    cdef readonly object sock
-    cdef readonly int fd
-    cdef readonly object client_address
-    cdef readonly object failure        # the OSError that a TLS handshake ended with, or None
-    cdef public object handler          # attached to this connection, or None
-    cdef public int registered          # what the loop's selector waits for, 0 for nothing
-    cdef public double timer            # when the loop's timers will look at it, 0 for never
-    cdef readonly int interest          # what it should wait for
-    cdef readonly double deadline       # by when, in the clock of `now`
-    cdef int state
-    cdef double rest                    # when the last answer had left
-    cdef bint closing                   # no further request is read
-    cdef Ending ending
-    cdef Deadlines deadlines
-    cdef double timeout                 # of the handler, in seconds; 0 for none
-    cdef double looked                  # when we last saw how far a body or an answer had got
-    cdef Py_ssize_t peeked              # octets of a head that was looked at, before there is a handler
-    cdef bint alone, replied            # nothing stood behind it; it was answered
-    cdef unsigned long thread           # that offers it to a handler, 0 for none
-    cdef Channel channel
-    cdef readonly RequestReader reader  # rfile of the handler, unless that has replaced it
-    cdef ResponseWriter writer
+    def __cinit__(self):
+        self.fd = -1
 
-    def __cinit__(self, sock, client_address, double now, bint handshaking=False, double patience=0,
-                  Ending ending=None, Deadlines deadlines=None):
-        self.sock = sock
+    def __init__(self, sock, client_address, double now, bint handshaking=False, double patience=0,
+                 Ending ending=None, Deadlines deadlines=None, Recordings recordings=None):
+        self.made_sock = sock
+        self.made_address = client_address
         self.fd = sock.fileno()
-        self.client_address = client_address
+        self._begin(HANDSHAKING if handshaking else WAITING, now, patience, ending, deadlines, recordings)
+
+    cdef bint _begin(self, int state, double now, double patience, Ending ending, Deadlines deadlines,
+                     Recordings recordings) except False:
+        self.is_plain = self.made_sock is None or type(self.made_sock) is socket.socket
         self.interest = EVENT_READ
-        self.state = HANDSHAKING if handshaking else WAITING
+        self.state = state
         self.timeout = patience
+        self.recordings = recordings
         self.deadlines = PLAIN if deadlines is None else deadlines
-        self.deadline = now + (self.deadlines.handshake if handshaking else patience or self.deadlines.idle)
         self.ending = Ending() if ending is None else ending
+        self.deadline = now + (self.deadlines.handshake if state == HANDSHAKING
+                               else patience or self.deadlines.idle)
         self._told(DO_WAIT, now)
+        return True
+
+    def __dealloc__(self):
+        if self.made_sock is None and self.fd >= 0:
+            close_fd(self.fd)
+
+    @property
+    def sock(self):
+        """The socket, which owns the descriptor from the first time on that somebody asks for it."""
+        if self.made_sock is None:
+            self.made_sock = socket_of(self.fd, &self.address)
+        return self.made_sock
+
+    @property
+    def client_address(self):
+        """As accept() gives it."""
+        if self.made_address is None and self.made_sock is None:
+            self.made_address = address_of(&self.address)
+        return self.made_address
+
+    @property
+    def bare(self):
+        """Whether nobody has asked for the socket yet: the descriptor is the connection's own."""
+        return self.made_sock is None
 
     @property
     def state_name(self):
@@ -132,7 +142,7 @@ cdef class Connection:
     @property
     def idle_since(self):
         """Since when it has stood between two requests, in the clock of ``now``; 0 where it does not."""
-        return self.rest if self.state == IDLE else 0.0
+        return self.rest if self.state == IDLE or (self.state == WAITING and self.replied) else 0.0
 
     @property
     def head(self):
@@ -151,9 +161,11 @@ cdef class Connection:
 
         It may have been closed since the selector said so.
         """
+        cdef int action = self.found
         if self.state == CLOSED:
             return DO_WAIT
-        return self._told(self._ready(now), now)
+        self.found = DO_WAIT
+        return action if action else self._told(self._ready(now), now)
 
     def hurry(self, double now):
         """The loop has begun to end: who has asked for nothing does so soon. Returns an action."""
@@ -164,15 +176,17 @@ cdef class Connection:
         self.timeout = self.sock.gettimeout() or 0
         self._move(IDLE)
         self.deadline = now + (self.timeout or self.deadlines.idle)
-        return self._told(self._read(now), now)
+        return self._told(self._look_or_read(now), now)
 
     def answered(self, bint close, double now):
         """The handler has answered a request; ``close`` where it wants no other. Returns an action."""
-        if self.sock.fileno() < 0:
+        if self.made_sock is not None and self.made_sock.fileno() < 0:
             # The handler detached the socket: the descriptor is its own now.
             self.channel.fail()
             return DO_END
         self.closing = close or self.closing or self.writer.last or not self.writer.complete()
+        if self.take is not None:
+            self._keep_take()
         self.writer.left = UNDECLARED
         return self._told(self._send(now), now)
 
@@ -195,7 +209,7 @@ cdef class Connection:
 
     def turn_away(self, bytes octets not None, double now):
         """Answer before anything is read, if it is a plain socket, and part. Returns an action."""
-        if type(self.sock) is not socket.socket or fs_send(self.fd, <char *>octets, len(octets), 0) < 0:
+        if (self.made_sock is not None and type(self.made_sock) is not socket.socket) or fs_send(self.fd, <char *>octets, len(octets), 0) < 0:
             return DO_END
         return self._told(self._linger_on(now), now)
 
@@ -241,8 +255,15 @@ cdef class Connection:
         """The loop gives the connection back."""
         self._move(CLOSED)
         self.interest = 0
+        self.found = DO_WAIT
         if self.channel is not None:
             self.channel.let_go()
+
+    def close(self):
+        """Close a descriptor that is the connection's own, as its socket would be."""
+        if self.made_sock is None and self.fd >= 0:
+            close_fd(self.fd)
+            self.fd = -1
 
     def offer(self):
         """From now on ``attach(sock, handler)`` takes this connection, in the calling thread."""
@@ -283,8 +304,8 @@ cdef class Connection:
     # -- From the handler, while the connection is offered --------------------------------------
 
     cdef tuple streams(self):
-        if self.channel is None:
-            self.channel = Channel(self.sock, self.deadlines)
+        if self.reader is None:
+            self._get_channel().carry(self.sock)
             self.reader = RequestReader(self.channel)
             self.writer = ResponseWriter(self.channel)
             self.reader.ending = self.ending
@@ -292,7 +313,7 @@ cdef class Connection:
         return self.reader, self.writer
 
     cdef bint attach(self, object handler) except -1:
-        if self.channel is None or self.handler is not None:
+        if self.reader is None or self.handler is not None:
             return False
         self.handler = handler
         self.writer.high_water = SEND_HIGH_WATER
@@ -325,11 +346,14 @@ cdef class Connection:
         if self.state == HANDSHAKING:
             return self._shake_hands(now)
         if self.state == WAITING:
+            if self.heard:
+                self.heard = False
+                return DO_OFFER
             # Who leaves after its reply need not be told of to a handler.
             return DO_END if self.replied and fs_peek(self.fd, &octet, 1) == 0 else DO_OFFER
         if self.state == ANSWERING:
             return self._send_behind()
-        return self._read(now)
+        return self._look_or_read(now)
 
     # -- The one mover -------------------------------------------------------------------------
 
@@ -394,6 +418,14 @@ cdef class Connection:
             return DO_ANSWER
         return DO_END
 
+    cdef int _look_or_read(self, double now) except -1:
+        """Begin with what the lane has received."""
+        cdef int action = DO_WAIT
+        self.heard = False
+        if self.state == IDLE and self.channel.stop > self.channel.start:
+            action = self._look(now)
+        return action if action else self._read(now)
+
     cdef int _look(self, double now) except -1:
         """What is to be done with the octets that are here."""
         if self.reader.look() == NEED_MORE:
@@ -409,6 +441,8 @@ cdef class Connection:
             self.channel.awaited += self._stay(BODY, now)
             return self._wait(
                 True, self.channel.body_deadline(now, self.timeout or self.deadlines.progress))
+        if self.recordings is not None:
+            self._seek_recording(now)
         self._move(ANSWERING)
         self.deadline = now + self.deadlines.progress      # moved on while a handler has more to answer
         return DO_ANSWER
@@ -429,10 +463,14 @@ cdef class Connection:
         cdef RequestHead head
         if type(self.sock) is not socket.socket:
             return None
-        size = fs_peek(self.fd, octets, sizeof(octets))
-        if size <= 0 or parser.advance(octets, size) != COMPLETE or parser.head_start:
+        cdef const uint8_t *at = octets
+        if self.channel is not None and self.channel.stop > self.channel.start:
+            at, size = self.channel.data + self.channel.start, self.channel.stop - self.channel.start
+        else:
+            size = fs_peek(self.fd, octets, sizeof(octets))
+        if size <= 0 or parser.advance(at, size) != COMPLETE or parser.head_start:
             return None
-        head = parser.release(octets, size)
+        head = parser.release(at, size)
         self.peeked = len(head.raw)
         self.alone = self.peeked == size
         # To close while more is unread would reset the connection, and the reset can overtake the answer.
@@ -440,14 +478,144 @@ cdef class Connection:
 
     cdef int _reply_early(self, bytes octets, bint close, double now) except -1:
         cdef uint8_t[PEEKED] scrap
-        if fs_recv(self.fd, scrap, self.peeked) != self.peeked:
+        if self.channel is not None and self.channel.stop > self.channel.start:
+            self.channel.consume(self.peeked)
+        elif fs_recv(self.fd, scrap, self.peeked) != self.peeked:
             return DO_END
         # A socket that has sent nothing, or next to nothing, takes a few octets at once.
         if fs_send(self.fd, <char *>octets, len(octets), False) != len(octets) or close:
             return DO_END
         self.replied = True
+        return self._told(self._rest_alone(now), now)
+
+    # -- Recorded answers, from the lane ---------------------------------------------------------
+
+    cdef bint begin_bare(self, int fd, const fs_address *address, double now, double patience, Ending ending,
+                         Deadlines deadlines, Recordings recordings) except False:
+        """A descriptor that was accepted is the connection's own from here on."""
+        self.fd = fd
+        self.address = address[0]
+        return self._begin(WAITING, now, patience, ending, deadlines, recordings)
+
+    cdef bint may_replay(self) noexcept:
+        """Whether the next request may be answered without a handler, if it is here whole."""
+        return (self.is_plain and (self.state == WAITING or self.state == IDLE) and self.interest == EVENT_READ
+                and not self.found and not self.heard and not self.ending.begun
+                and (self.channel is None or (self.channel.data == NULL and not self.channel.queue)))
+
+    cdef bint take_over(self, const uint8_t *octets, Py_ssize_t size) except False:
+        """What was received is for a handler."""
+        self._get_channel().preload(octets, size)
+        self.heard = True
+        return True
+
+    cdef int replayed(self, bint close, bint alone, double now) except -1:
+        """Recorded answers have left. ``alone``: no octet stood behind the request. Returns an action."""
+        self._let_handler_go()
+        self.replied = True
+        self.closing = close
+        if close:
+            return DO_END if alone else self._told(self._part(now), now)
+        self.rest = now
         self.deadline = now + (self.timeout or self.deadlines.idle)
         return self._told(DO_WAIT, now)
+
+    cdef int replay_on(self, const uint8_t *unsent, Py_ssize_t size, Recording tail, const uint8_t *rest,
+                       Py_ssize_t rest_size, bint close, double now) except -1:
+        """Send what is left of recorded answers, and then ``tail``, if it is not None. ``rest`` was received
+        behind the requests. Returns an action.
+        """
+        self._let_handler_go()
+        self.replied = True
+        self.closing = close
+        if rest_size:
+            self._get_channel().preload(rest, rest_size)
+        self._queue(unsent, size, tail)
+        return self._told(self._send(now), now)
+
+    cdef void _let_handler_go(self) noexcept:
+        """It is of a class that keeps nothing from one request to the next."""
+        if self.state == IDLE:
+            self._move(WAITING)
+            self.handler = self.reader = self.writer = self.channel = None
+
+    cdef bytes host(self):
+        """The client's, for the log."""
+        if self.host_name is None:
+            self.host_name = format_address(self.client_address).encode("latin-1", "replace")
+        return self.host_name
+
+    # -- Recorded answers, beside a handler -------------------------------------------------------
+
+    @property
+    def is_recorded(self):
+        """Whether the answer to the request that is here is recorded: replay() is to be called, no handler."""
+        return self.next_answer is not None
+
+    def replay(self, double now):
+        """Send the recorded answer. Returns an action."""
+        cdef Recording recording = self.next_answer
+        self.next_answer = None
+        if self.recordings.hooked:
+            self.recordings.policy.tell(self.handler, self.reader.head, recording.status)
+        self.reader.pass_head()
+        self.recordings.stamp(recording)
+        if self.recordings.lines:
+            self.recordings.note(recording, self.host())
+            self.recordings.write_log()
+        self.closing = recording.close
+        self._queue(NULL, 0, recording)
+        return self._told(self._send(now), now)
+
+    cdef bint _seek_recording(self, double now) except -1:
+        """Of the request that is here. Where it has none the answer may become one."""
+        cdef RequestHead head = self.reader.head
+        cdef Recordings recordings = self.recordings
+        cdef Recording recording
+        cdef Py_ssize_t size
+        if head.rejection or self.ending.begun or self.reader.timed_out or not recordings.is_open(now):
+            return False
+        size = recordings.key_of(<const uint8_t *>PyBytes_AS_STRING(head.raw), &head.spans, &head.framing)
+        if size == 0:
+            return False
+        recording = recordings.find(size)
+        if recording is not None:
+            recordings.begin_round()
+            if recordings.is_fresh(recording):
+                self.next_answer = recording
+                return True
+        self.take = self.writer.take = recordings.begin(size, head.target)
+        return False
+
+    cdef bint _keep_take(self) except -1:
+        """The handler has answered: if that was all of it, it can be sent again."""
+        cdef Take take = self.take
+        self.take = self.writer.take = None
+        if (self.writer.left not in (0, NO_BODY) or self.writer.last or self.ending.begun
+                or self.channel.broken or not self.recordings.is_open(self.recordings.looked)):
+            return False
+        return self.recordings.keep(take, self.closing)
+
+    cdef bint _queue(self, const uint8_t *octets, Py_ssize_t size, Recording tail) except False:
+        """Octets are to be sent, and a recording behind them, if it is not None."""
+        cdef Channel channel = self._get_channel()
+        channel.begin_request(0)
+        channel.lock()
+        try:
+            if size:
+                channel.add(octets, size, None, 0)
+            if tail is not None:
+                channel.add(tail.octets, tail.size, None, 0)
+            if tail is not None and tail.file is not None:
+                channel.add_range(tail.file, tail.offset, tail.count)
+        finally:
+            channel.unlock()
+        return True
+
+    cdef Channel _get_channel(self):
+        if self.channel is None:
+            self.channel = Channel(None, self.deadlines, self.fd)
+        return self.channel
 
     # -- Sending -------------------------------------------------------------------------------
 
@@ -464,7 +632,9 @@ cdef class Connection:
                 False, self.channel.answer_deadline(now, self.timeout or self.deadlines.progress))
         if self.channel.broken:
             return DO_END
-        return self._next(now, CLOSE if self.closing else self.reader.finish())
+        if self.closing:
+            return self._next(now, CLOSE)
+        return self._next(now, READY if self.reader is None else self.reader.finish())
 
     cdef int _next(self, double now, int rest) except -1:
         """An answer has left; `rest` says what stands before the next request."""
@@ -474,7 +644,15 @@ cdef class Connection:
             self.channel.awaited += self._stay(DRAINING, now)
             self._wait(True, self.channel.body_deadline(now, self.deadlines.progress))
             return self._drain(now) if self.channel.secure else DO_WAIT
+        return self._rest(now)
+
+    cdef int _rest(self, double now) except -1:
+        """Between two requests."""
         cdef int action = DO_WAIT
+        if self.handler is None:
+            if self.state != WAITING:
+                self._move(WAITING)
+            return self._rest_alone(now)
         self._move(IDLE)
         self.rest = now
         if self.channel.stop > self.channel.start:
@@ -482,6 +660,16 @@ cdef class Connection:
         else:
             self._wait(True, now + (self.timeout or self.deadlines.idle))
         return self._read(now) if action == DO_WAIT and self.channel.secure else action
+
+    cdef int _rest_alone(self, double now) except -1:
+        """The same, without a handler."""
+        self.rest = now
+        self.interest = EVENT_READ
+        self.deadline = now + (self.timeout or self.deadlines.idle)
+        if self.channel is not None and self.channel.stop > self.channel.start:
+            return DO_OFFER
+        self.channel = None
+        return DO_WAIT
 
     cdef int _drain(self, double now) except -1:
         cdef Py_ssize_t count = self.channel.receive()
@@ -503,9 +691,12 @@ cdef class Connection:
         A close with unread octets resets the connection, and the reset can overtake the answer
         (RFC 9112 9.6).
         """
-        if self.channel.ended or (self.reader.is_spent() and self._discard() <= 0):
+        cdef bint spent = self.reader.is_spent() if self.reader is not None else (
+            self.channel is None or self.channel.stop == self.channel.start)
+        if (self.channel is not None and self.channel.ended) or (spent and self._discard() <= 0):
             return DO_END
-        self.channel.consume(self.channel.stop - self.channel.start)
+        if self.channel is not None:
+            self.channel.consume(self.channel.stop - self.channel.start)
         return self._linger_on(now)
 
     cdef int _linger_on(self, double now) except -1:

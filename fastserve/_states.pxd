@@ -2,7 +2,7 @@
 
 cdef enum State:
     HANDSHAKING     # a TLS handshake is under way
-    WAITING         # accepted, not an octet read, no handler made
+    WAITING         # there is no handler, and nothing of a request for one has been read
     IDLE            # between two requests
     HEAD            # a part of a request head is here
     BODY            # a head is here, and a part of a body that is collected before the handler runs
@@ -18,9 +18,9 @@ cdef inline int fs_next_states(int state) noexcept nogil:
     if state == HANDSHAKING:
         return 1 << WAITING
     if state == WAITING:
-        return 1 << IDLE | 1 << LINGERING
+        return 1 << IDLE | 1 << SENDING | 1 << LINGERING
     if state == IDLE:
-        return 1 << HEAD | 1 << BODY | 1 << ANSWERING
+        return 1 << WAITING | 1 << HEAD | 1 << BODY | 1 << ANSWERING
     if state == HEAD:
         return 1 << BODY | 1 << ANSWERING
     if state == BODY:
@@ -28,7 +28,7 @@ cdef inline int fs_next_states(int state) noexcept nogil:
     if state == ANSWERING:
         return 1 << IDLE | 1 << SENDING | 1 << DRAINING | 1 << LINGERING
     if state == SENDING:
-        return 1 << IDLE | 1 << DRAINING | 1 << LINGERING
+        return 1 << WAITING | 1 << IDLE | 1 << DRAINING | 1 << LINGERING
     return 1 << IDLE | 1 << LINGERING if state == DRAINING else 0
 
 

@@ -13,15 +13,23 @@ cdef extern from *:
     #endif
     #include <errno.h>
     #include <fcntl.h>
+    #include <netinet/in.h>
     #include <poll.h>
     #include <stdint.h>
     #include <string.h>
     #include <sys/socket.h>
+    #include <sys/stat.h>
     #include <sys/types.h>
     #include <sys/uio.h>
+    #include <time.h>
     #include <unistd.h>
     #if defined(__linux__)
+    #include <sys/epoll.h>
     #include <sys/sendfile.h>
+    #include <sys/vfs.h>
+    #else
+    #include <sys/mount.h>
+    #include <sys/param.h>
     #endif
 
     #ifndef MSG_NOSIGNAL
@@ -107,6 +115,148 @@ cdef extern from *:
         return !!(flags & O_NONBLOCK);
     }
 
+    /* The address of a client over IP, of either family. */
+    typedef union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } fs_address;
+
+    /* Accept a connection as non-blocking: its descriptor, AGAIN or FAILED. */
+    static inline int fs_accept(int listener, fs_address *address)
+    {
+        int fd;
+        socklen_t size = sizeof *address;
+        memset(address, 0, sizeof *address);
+    #if defined(__linux__)
+        do fd = accept4(listener, &address->any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+    #else
+        do fd = accept(listener, &address->any, &size);
+        while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+        if (fd >= 0) {
+            fcntl(fd, F_SETFD, FD_CLOEXEC);
+            fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+        }
+    #endif
+        return fd >= 0 ? fd : (int)fs_outcome(fd);
+    }
+
+    /* What a name stands for: all that changes when that changes. */
+    typedef struct {
+        int64_t device, inode, size, modified, changed;     /* the times in ns since the epoch */
+        int kind;                                           /* S_IFMT's bits; minus errno where nothing is there */
+    } fs_file;
+
+    static inline void fs_look(const char *path, int follow, fs_file *file)
+    {
+        struct stat found;
+        memset(file, 0, sizeof *file);
+        if (fstatat(AT_FDCWD, path, &found, follow ? 0 : AT_SYMLINK_NOFOLLOW) < 0) {
+            file->kind = -errno;
+            return;
+        }
+        file->kind = (int)(found.st_mode & S_IFMT);
+        file->device = (int64_t)found.st_dev;
+        file->inode = (int64_t)found.st_ino;
+        file->size = (int64_t)found.st_size;
+    #if defined(__APPLE__)
+        file->modified = (int64_t)found.st_mtimespec.tv_sec * 1000000000 + found.st_mtimespec.tv_nsec;
+        file->changed = (int64_t)found.st_ctimespec.tv_sec * 1000000000 + found.st_ctimespec.tv_nsec;
+    #else
+        file->modified = (int64_t)found.st_mtim.tv_sec * 1000000000 + found.st_mtim.tv_nsec;
+        file->changed = (int64_t)found.st_ctim.tv_sec * 1000000000 + found.st_ctim.tv_nsec;
+    #endif
+    }
+
+    /* Whether what stat() says of a file is so now, and no memory of what another machine or program said. */
+    static inline int fs_is_local(const char *path)
+    {
+        struct statfs system;
+        if (statfs(path, &system) < 0) return errno == ENOENT || errno == ENOTDIR;
+    #if defined(__linux__)
+        switch ((uint32_t)system.f_type) {
+        case 0x6969:        /* NFS */
+        case 0x517b:        /* SMB */
+        case 0xff534d42:    /* CIFS */
+        case 0xfe534d42:    /* SMB2 */
+        case 0x65735546:    /* FUSE */
+        case 0x01021997:    /* 9P */
+        case 0x00c36400:    /* Ceph */
+        case 0x5346414f:    /* AFS */
+        case 0x6b414653:    /* AFS, too */
+        case 0x73757245:    /* Coda */
+        case 0x7461636f:    /* OCFS2 */
+        case 0x01161970:    /* GFS2 */
+        case 0x0bd00bd0:    /* Lustre */
+        case 0x9fa0:        /* proc */
+        case 0x62656572:    /* sysfs */
+            return 0;
+        }
+        return 1;
+    #else
+        return (system.f_flags & MNT_LOCAL) != 0;
+    #endif
+    }
+
+    /* The clock of time.monotonic() on Linux; where there is no poller below nobody asks. */
+    static inline double fs_monotonic(void)
+    {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    }
+
+    static inline int64_t fs_wall_clock(void)
+    {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    }
+
+    /* Linux's epoll, of level-triggered events; FAILED with errno ENOSYS elsewhere. */
+    enum { FS_READABLE = 1, FS_WRITABLE = 2 };
+    #if defined(__linux__)
+    typedef struct epoll_event fs_event;
+
+    static inline int fs_open_poller(void)
+    {
+        int poller = epoll_create1(EPOLL_CLOEXEC);
+        return poller < 0 ? FAILED : poller;
+    }
+
+    /* `operation`: 1 to add, 2 to delete, 3 to change, as epoll_ctl() has them. */
+    static inline int fs_control(int poller, int operation, int fd, int interest)
+    {
+        fs_event event;
+        memset(&event, 0, sizeof event);
+        event.events = (interest & FS_READABLE ? EPOLLIN : 0) | (interest & FS_WRITABLE ? EPOLLOUT : 0);
+        event.data.fd = fd;
+        return epoll_ctl(poller, operation, fd, &event) < 0 ? FAILED : 0;
+    }
+
+    static inline int fs_wait(int poller, fs_event *events, int room, int milliseconds)
+    {
+        int count = epoll_wait(poller, events, room, milliseconds);
+        return count < 0 ? FAILED : count;
+    }
+
+    static inline int fs_event_fd(const fs_event *event) { return event->data.fd; }
+    #else
+    typedef struct { int fd; } fs_event;
+    static inline int fs_open_poller(void) { errno = ENOSYS; return FAILED; }
+    static inline int fs_control(int p, int o, int f, int i) { errno = ENOSYS; return FAILED; }
+    static inline int fs_wait(int p, fs_event *e, int r, int m) { errno = ENOSYS; return FAILED; }
+    static inline int fs_event_fd(const fs_event *event) { return event->fd; }
+    #endif
+
+    /* Closing it is to drop what has not left, and reset the connection. */
+    static inline void fs_reset_at_end(int fd)
+    {
+        struct linger now = {1, 0};
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    }
+
     /* Wait until fd is readable or writable: 1, 0 after `milliseconds` (-1: none), FAILED (EINTR too). */
     static inline int fs_poll(int fd, int readable, int writable, int milliseconds)
     {
@@ -124,4 +274,28 @@ cdef extern from *:
     Py_ssize_t fs_sendfile(int fd, int file, int64_t offset, size_t size) noexcept nogil
     Py_ssize_t fs_pread(int file, void *at, size_t size, int64_t offset) noexcept nogil
     int fs_set_nonblocking(int fd, bint on) noexcept nogil
+    void fs_reset_at_end(int fd) noexcept nogil
     int fs_poll(int fd, bint readable, bint writable, int milliseconds) noexcept nogil
+
+    ctypedef union fs_address:
+        pass
+    int fs_accept(int listener, fs_address *address) noexcept nogil
+
+    ctypedef struct fs_file:
+        int64_t device
+        int64_t inode
+        int64_t size
+        int64_t modified
+        int64_t changed
+        int kind
+    void fs_look(const char *path, bint follow, fs_file *file) noexcept nogil
+    bint fs_is_local(const char *path) noexcept nogil
+    double fs_monotonic() noexcept nogil
+    int64_t fs_wall_clock() noexcept nogil
+
+    ctypedef struct fs_event:
+        pass
+    int fs_open_poller() noexcept nogil
+    int fs_control(int poller, int operation, int fd, int interest) noexcept nogil
+    int fs_wait(int poller, fs_event *events, int room, int milliseconds) noexcept nogil
+    int fs_event_fd(const fs_event *event) noexcept nogil

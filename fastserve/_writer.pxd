@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t
 
 from fastserve._channel cimport Channel
+from fastserve._files cimport Take
 from fastserve._reader cimport RequestReader
 from fastserve._response cimport ResponseHead
 
@@ -20,6 +21,7 @@ cdef enum Unbounded:
 cdef class ResponseWriter:
     cdef Channel channel
     cdef RequestReader reader   # of the same connection of a loop, else None
+    cdef Take take              # what records the answer, or None
     cdef bint last              # a head said that the connection ends, for the loop does
     cdef readonly bint closed
     cdef Py_ssize_t high_water  # queued octets beyond which write() waits

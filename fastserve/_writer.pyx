@@ -83,6 +83,8 @@ cdef class ResponseWriter:
                 self.left = UNDECLARED
             elif head.ended and head.status >= 200 and self.reader is not None and self.reader.is_last():
                 self.last = head.part()
+            if self.take is not None:
+                self.take.head(head.data, head.length, head.status, head.ended and not self.last)
             self._hold(head.data, head.length)
             head.clear()
             if waits or self.size < self.block:
@@ -115,6 +117,8 @@ cdef class ResponseWriter:
             self._check_open()
             self.channel.answered = True
             length = <Py_ssize_t>self._account(view.len)
+            if self.take is not None:
+                self.take.body(<const uint8_t *>view.buf, length)
             if length > COPIED_BODY or not (self.size or self.block):
                 self._push(<const uint8_t *>view.buf, length, owner)
             else:
@@ -136,13 +140,17 @@ cdef class ResponseWriter:
         A small range leaves with the head; a large one is queued for sendfile and leaves after the
         handler has returned. If the file is shorter, the connection ends there, never with other bytes.
         """
+        cdef Descriptor held
         self.channel.lock()
         try:
             self._check_open()
             count = self._account(count)
             if count > MAX_COPIED_FILE:
                 self._queue_pending()
-                self.channel.add_range(duplicate(file), offset, count)
+                held = duplicate(file)
+                if self.take is not None:
+                    self.take.range_of(held, offset, count)
+                self.channel.add_range(held, offset, count)
                 self.channel._flush()
             elif count > 0 and not self._read_file(file, offset, <Py_ssize_t>count):
                 raise OSError(errno.EIO, "cannot read the file that is being sent")
@@ -159,6 +167,8 @@ cdef class ResponseWriter:
         """
         cdef Descriptor held
         cdef int64_t count
+        if self.take is not None:
+            self.take.spoiled = True
         self.channel.lock()
         try:
             self._check_open()
@@ -185,6 +195,8 @@ cdef class ResponseWriter:
         got = fs_pread(file, self.pending + self.size, <size_t>count, offset)
         if got == FAILED:
             return False
+        if self.take is not None:
+            self.take.body(self.pending + self.size, got)
         self.size += got
         if got < count and self.left >= 0:
             self.left += count - got
@@ -199,6 +211,11 @@ cdef class ResponseWriter:
     def missing(self):
         """How many bytes fewer than declared were written; -1 where there were more, 0 where all is right."""
         return -1 if self.left == EXCEEDED else max(self.left, 0)
+
+    def note(self, message):
+        """A line of the log was written for this answer; ``message`` (str) is what it says."""
+        if self.take is not None:
+            self.take.note(message)
 
     def is_complete(self):
         """Whether the response has exactly the length its head declared, where it declared one."""

@@ -69,6 +69,19 @@ COARSE_CLOCK_GRAIN: Final = 2.0
 # One sendfile call: so that one fast reader cannot hold the loop (darkhttpd: 1 MiB).
 SENDFILE_CHUNK: Final = 1 << 20
 
+# -- Recorded answers (enforced by _files) --------------------------------------------------------
+
+# Answers that are kept to be sent again, by server; `max_recordings` of a server class says another number.
+MAX_RECORDINGS: Final = 16384
+# What they may hold in memory, and descriptors of larger files (nginx's open_file_cache keeps one for each).
+MAX_RECORDED_OCTETS: Final = 1 << 26
+MAX_RECORDED_FILES: Final = 128
+# What stands for a request, its target and the fields that count; a longer one is not recorded.
+MAX_RECORDING_KEY: Final = 2048
+# For so long a file must have been left alone before an answer with it is recorded: whoever writes to it may
+# be slower than the clock of its times, which the kernel sets before it takes the octets.
+SETTLED: Final = 1.0
+
 # -- Turns of the loop (enforced by serving.loop, and one of them by _conn) ---------------------
 
 # Connections accepted in one turn, and pipelined requests answered for one connection in one turn.

@@ -26,12 +26,14 @@ import sys
 import threading
 import time  # noqa: F401
 import urllib.parse  # noqa: F401
+import weakref
 from collections.abc import Iterable
 from http import HTTPStatus  # noqa: F401
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
 from fastserve import limits
+from fastserve._files import Recordings
 from fastserve.handlers.base import (
     DEFAULT_ERROR_CONTENT_TYPE,
     DEFAULT_ERROR_MESSAGE,
@@ -44,10 +46,12 @@ from fastserve.handlers.cgi import (  # noqa: F401
     nobody,
     nobody_uid,
 )
+from fastserve.handlers.replay import Replay
 from fastserve.handlers.static import SimpleHTTPRequestHandler
+from fastserve.overrides import is_own
 from fastserve.serving import tls, unix
 from fastserve.serving.leader import Leader, gives_threads
-from fastserve.serving.loop import Loop
+from fastserve.serving.loop import PLAIN_PROCESS, Loop
 
 if TYPE_CHECKING:
     import ssl
@@ -71,7 +75,28 @@ __version__ = "0.6"
 
 POLL_INTERVAL: Final = 0.5
 
+PLAIN_FINISH: Final = socketserver.BaseServer.finish_request
+
 GOODBYE: Final = "\nKeyboard interrupt received, exiting."
+
+
+class _Policy(Replay):
+    """What Recordings asks: also whether the server makes handlers in its own way, and of the same class."""
+
+    def __init__(self, server: socketserver.BaseServer) -> None:
+        super().__init__(server.RequestHandlerClass)
+        self._server = weakref.proxy(server)
+
+    def fingerprint(self) -> Any:
+        server = self._server
+        threads = gives_threads(server)
+        plain = is_own(server.finish_request, PLAIN_FINISH) and (
+            threads or is_own(server.process_request, PLAIN_PROCESS))
+        if not plain or server.RequestHandlerClass is not self.maker:
+            return None
+        fingerprint = super().fingerprint()
+        # What a log's hook does may take any time, for which a loop that moves gives it a thread.
+        return None if threads and self.hooked else fingerprint
 
 
 class HTTPServer(socketserver.TCPServer):
@@ -95,6 +120,8 @@ class HTTPServer(socketserver.TCPServer):
     # requests the longest is closed; where none is idle, the new client is told 503, or over TLS just closed.
     # Connections that an override of process_request() has taken are not counted.
     max_connections: int | None = None
+    # How many answers may be kept to be sent again, where the handler class allows it; 0 for none.
+    max_recordings: int = limits.MAX_RECORDINGS
 
     server_port: int
     __server_name: str | None = None
@@ -103,6 +130,7 @@ class HTTPServer(socketserver.TCPServer):
     __lock = threading.RLock()
     __loop: Loop | None = None
     __last_loop: Loop | None = None
+    __recordings: Recordings | None = None
     __grace: float | None = None  # of a drain() that the next serve_forever() is to heed
     # socketserver's own, and by these names: old programs set the first and wait for the second.
     _BaseServer__shutdown_request = False
@@ -165,7 +193,9 @@ class HTTPServer(socketserver.TCPServer):
         None, which http.server takes for never, is the default.
         """
         # Made before the lock is taken: to allocate may be to collect garbage, which may stop other servers.
-        loop = Leader(self, OWN_ACCEPT) if gives_threads(self) else Loop(self, OWN_ACCEPT)
+        recordings = self.__recordings = self.__make_recordings()
+        kind = Leader if gives_threads(self) else Loop
+        loop = kind(self, OWN_ACCEPT, recordings)
         stopped = threading.Event()
         with self.__lock:
             self._BaseServer__is_shut_down, self.__loop = stopped, loop
@@ -178,6 +208,22 @@ class HTTPServer(socketserver.TCPServer):
             self._BaseServer__shutdown_request = False
             self.__loop, self.__last_loop = None, loop
             stopped.set()
+
+    @property
+    def recordings(self) -> Recordings | None:
+        """The answers that are kept to be sent again, while it serves; None where none ever are.
+
+        ``len()`` of it says how many there are, ``hits`` how often one was sent, ``octets`` and ``descriptors``
+        what they hold.
+        """
+        return self.__recordings
+
+    def __make_recordings(self) -> Recordings | None:
+        most = getattr(self, "max_recordings", 0)
+        policy = _Policy(self)
+        if not most or not policy.may_replay():
+            return None
+        return Recordings(policy, (policy.kind, type(self)), most)
 
     def shutdown(self) -> None:
         """Stop serve_forever() and wait until it has returned.

@@ -345,6 +345,14 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         self.close_connection = not head.keep_alive or self.protocol_version < "HTTP/1.1"
         return head.is_plain or self.__begin_body(head)
 
+    def _fastserve_begin(self, head: RequestHead) -> None:
+        """Be as in the midst of a request with that head, which somebody else answers."""
+        self.raw_requestline = head.raw.partition(b"\n")[0] + b"\n"
+        self.requestline, self.command, path, self.request_version = head.line()
+        self.path = "/" + path.lstrip("/") if path.startswith("//") else path
+        self.__head, self.__headers = head, None
+        self.close_connection = not head.keep_alive or self.protocol_version < "HTTP/1.1"
+
     @property
     def headers(self) -> Message:
         """The request's fields, a MessageClass; made when first asked for."""
@@ -540,6 +548,8 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         Control characters are written as ``\\xNN``, so that no client can reach the terminal.
         """
         message = (format % args).translate(self._control_char_table)
+        if self.__writer is not None:
+            self.__writer.note(message)
         sys.stderr.write(f"{self.address_string()} - - [{self.log_date_time_string()}] {message}\n")
 
     def log_date_time_string(self) -> str:

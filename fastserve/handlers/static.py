@@ -109,6 +109,10 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
     follow_symlinks   whether a name may lead through symbolic links, out of ``directory`` too (bool)
     hide_dotfiles     whether names that begin with a dot are as if they were not there (bool), but for
                       /.well-known (RFC 8615)
+    replay            whether an answer may be recorded, and be sent again without a handler while the files
+                      it is made of are the same; only where a subclass has changed data and nothing else (bool)
+    pure_end_headers  whether what end_headers() of a subclass adds to an answer depends on nothing but the
+                      class, so that the answer may be recorded all the same (bool)
     """
 
     server_version = "SimpleHTTP"
@@ -124,6 +128,8 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
     precompressed = False
     follow_symlinks = True
     hide_dotfiles = False
+    replay = True
+    pure_end_headers = False
 
     __takes_parts = False  # whether what send_head() returns goes to copyfile()
 

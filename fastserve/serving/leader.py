@@ -33,6 +33,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias, TypeVar
 
 from fastserve._conn import END, WAIT, Connection
+from fastserve._files import Recordings
 from fastserve._lead import Lead
 from fastserve.overrides import is_own
 from fastserve.serving.experience import Experience
@@ -103,9 +104,14 @@ class Leader(Loop):
         "_threads", "_waiting", "_work",
     )
 
-    def __init__(self, server: socketserver.TCPServer, own_accept: Any = PLAIN_ACCEPT) -> None:
+    def __init__(
+        self,
+        server: socketserver.TCPServer,
+        own_accept: Any = PLAIN_ACCEPT,
+        recordings: Recordings | None = None,
+    ) -> None:
         self._most = most_threads(server)
-        super().__init__(server, own_accept)
+        super().__init__(server, own_accept, recordings)
         self._lead = Lead()
         self._experience = Experience()
         self._threads = Threads()
@@ -225,6 +231,8 @@ class Leader(Loop):
         super()._turn(poll_interval)
 
     def _answer(self, conn: Connection) -> int:
+        if conn.is_recorded:
+            return conn.replay(self._now)
         asked = conn.asked() if self._experience.suspects else ""
         if len(self._away) >= self._most or (asked and self._experience.waits(asked, self._now)):
             return self._give_a_thread(conn, self._run, self._answered)

@@ -35,6 +35,9 @@ from typing import Any, Final
 from fastserve import limits
 from fastserve._conn import ANSWER, END, OFFER, SETTLE, WAIT, Connection
 from fastserve._deadlines import Ending, of_server
+from fastserve._files import Recordings
+from fastserve._lane import Lane
+from fastserve._poller import Poller
 from fastserve.overrides import is_own
 from fastserve.serving import tls
 from fastserve.serving.answers import Health, no_room
@@ -50,31 +53,45 @@ INHERITS_MODE: Final = not sys.platform.startswith("linux")
 # Compared with what a server has when a connection comes, so that a patch counts on any class, at any time.
 PLAIN_PROCESS: Final = socketserver.BaseServer.process_request
 PLAIN_ACCEPT: Final = socketserver.TCPServer.get_request
+PLAIN_VERIFY: Final = socketserver.BaseServer.verify_request
+PLAIN_SERVICE: Final = socketserver.BaseServer.service_actions
+PLAIN_ENDS: Final = (
+    ("shutdown_request", socketserver.TCPServer.shutdown_request),
+    ("close_request", socketserver.TCPServer.close_request),
+)
 
 
 class Loop:
     """Serves the connections of ``server`` (a bound and listening socketserver.TCPServer).
 
     ``own_accept`` is the get_request() that waits for nothing but a connection. Any other may, so that it is
-    called once a turn.
+    called once a turn. ``recordings`` are the answers that need no handler, None where each needs one.
     """
 
     # With the moving loop's there are more than CPython looks up fast in a dict of an instance.
     __slots__ = (
         "__weakref__", "_accepting", "_again", "_bound", "_connections", "_deadlines", "_due", "_end",
-        "_ending", "_health", "_listener", "_now", "_own_accept", "_resume", "_selector", "_server",
-        "_speak", "_stopping", "_telling", "_thread", "_timers", "_waker", "_woken",
+        "_ending", "_health", "_lane", "_listener", "_listening", "_now", "_own_accept", "_poller", "_ready", "_recordings",
+        "_resume", "_server", "_single", "_speak", "_stopping", "_telling", "_thread", "_timers", "_tuned",
+        "_waker", "_welcoming", "_woken",
     )
 
-    def __init__(self, server: socketserver.TCPServer, own_accept: Any = PLAIN_ACCEPT) -> None:
+    def __init__(
+        self,
+        server: socketserver.TCPServer,
+        own_accept: Any = PLAIN_ACCEPT,
+        recordings: Recordings | None = None,
+    ) -> None:
         path, most = getattr(server, "health_path", None), getattr(server, "max_connections", None)
         self._health = None if path is None else Health(path, server.RequestHandlerClass)
         self._bound = None if most is None else Bound(most)
         self._server = server
         self._listener: socket.socket = server.socket
+        self._listening = -1  # its descriptor
+        self._welcoming: Any = None  # its target
         self._own_accept = own_accept
         self._deadlines = of_server(getattr(server, "timeouts", None))
-        self._selector = selectors.DefaultSelector()
+        self._poller = Poller()
         self._waker, self._woken = socket.socketpair()
         self._timers = Timers()
         self._connections: set[Connection] = set()
@@ -84,6 +101,12 @@ class Loop:
         self._speak = 0.0  # when a pause may be told of again
         self._stopping = False
         self._ending = Ending()  # begun by drain(), and seen by every connection from then on
+        self._recordings = recordings
+        self._lane = Lane(
+            self._poller, self._timers, self._connections, self._ending, self._deadlines, recordings)
+        self._ready: deque[Any] = deque()  # targets that the poller has told of
+        self._single = True  # whether to come back after each turn of the lane
+        self._tuned = 0.0  # when that was looked at
         self._accepting = True  # until drain() has emptied the backlog
         self._end = math.inf  # by when run() returns
         self._telling = False  # handle_error() was called and has not returned
@@ -134,8 +157,10 @@ class Loop:
             tls.defer_handshakes(self._listener)
             self._waker.setblocking(False)
             self._woken.setblocking(False)
-            self._selector.register(self._woken, selectors.EVENT_READ, self._wake)
-            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+            self._poller.register(self._woken.fileno(), selectors.EVENT_READ, self._wake)
+            self._welcoming = self._accept
+            self._listening = self._listener.fileno()
+            self._poller.register(self._listening, selectors.EVENT_READ, self._welcoming)
             self._serve(poll_interval)
         finally:
             self._shut()
@@ -158,10 +183,12 @@ class Loop:
         )
 
     def _turn(self, poll_interval: float) -> None:
-        events = self._selector.select(self._patience(poll_interval))
-        now = self._now = time.monotonic()
-        for key, _ in events:
-            target = key.data
+        if self._now >= self._tuned:
+            self._tune_lane()
+        self._lane.turn(self._patience(poll_interval), self._single, self._ready)
+        now = self._now = self._lane.now
+        while self._ready:  # where the lead is lost meanwhile, the next leader goes on
+            target = self._ready.popleft()
             if target.__class__ is Connection:
                 self._attend(target)
             else:
@@ -184,11 +211,31 @@ class Loop:
         Never longer than ``poll_interval``: also because a signal that comes just before select() does not
         end it.
         """
-        if self._again or self._due:
+        if self._again or self._due or self._ready:
             return 0
         now = time.monotonic()
         latest = now + poll_interval
         return max(min(latest, self._timers.next_tick, self._resume or latest, self._end) - now, 0)
+
+    def _tune_lane(self) -> None:
+        """What the lane may do by itself, as long as the server has no other way of doing it."""
+        server = self._server
+        self._tuned = self._now + limits.TICK
+        self._single = not is_own(server.service_actions, PLAIN_SERVICE)
+        self._lane.close_plainly(
+            self._bound is None and all(is_own(getattr(server, name, None), own) for name, own in PLAIN_ENDS))
+        accepts = (
+            self._accepting
+            and self._bound is None
+            and type(self._listener) is socket.socket
+            and self._listener.family in (socket.AF_INET, socket.AF_INET6)
+            and self._accepts_plainly()
+            and is_own(server.verify_request, PLAIN_VERIFY)
+        )
+        if accepts:
+            self._lane.accept_from(self._welcoming, self._listening, self._patience_of_handlers())
+        else:
+            self._lane.accept_from(None, -1, 0)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -232,7 +279,7 @@ class Loop:
             return
         handshaking, patience = tls.awaits_handshake(sock), self._patience_of_handlers()
         conn = Connection(
-            sock, address, self._now, handshaking, patience, self._ending, self._deadlines)
+            sock, address, self._now, handshaking, patience, self._ending, self._deadlines, self._recordings)
         if self._bound is None or not self._bound.is_reached(self._held(), self._now):
             self._take_in(conn)
             return
@@ -271,12 +318,12 @@ class Loop:
         if self._now >= self._speak and sys.stderr is not None:
             sys.stderr.write(f"fastserve: accepting pauses: {error.strerror}\n")
         self._speak = self._now + limits.COMPLAINT_REPEAT
-        self._selector.unregister(self._listener)
+        self._poller.unregister(self._listening)
         self._resume = self._now + limits.ACCEPT_PAUSE
 
     def _go_on_accepting(self) -> None:
         self._resume = 0.0
-        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._poller.register(self._listening, selectors.EVENT_READ, self._welcoming)
         if self._ending.begun:
             self._accept_the_rest()
 
@@ -293,7 +340,7 @@ class Loop:
                     self._accept()
         if not self._resume:
             self._accepting = False
-            self._selector.unregister(self._listener)
+            self._poller.unregister(self._listening)
             self._server._fastserve_accepts_no_more()  # type: ignore[attr-defined]
 
     # -- One connection --------------------------------------------------------------------------
@@ -339,9 +386,9 @@ class Loop:
         other = None
         if conn.interest != conn.registered:
             if not conn.interest:
-                self._selector.unregister(conn.fd)
+                self._poller.unregister(conn.fd)
             elif conn.registered:
-                self._selector.modify(conn.fd, conn.interest, conn)
+                self._poller.modify(conn.fd, conn.interest)
             else:
                 other = self._register(conn)
             conn.registered = conn.interest
@@ -352,11 +399,11 @@ class Loop:
     def _register(self, conn: Connection) -> Connection | None:
         """Returns another connection whose socket a handler closed, and whose descriptor this one has now."""
         try:
-            self._selector.register(conn.fd, conn.interest, conn)
+            self._poller.register(conn.fd, conn.interest, conn)
         except KeyError:
-            other: Connection = self._selector.unregister(conn.fd).data
+            other: Connection = self._poller.unregister(conn.fd)
             other.registered = 0
-            self._selector.register(conn.fd, conn.interest, conn)
+            self._poller.register(conn.fd, conn.interest, conn)
             return other
         return None
 
@@ -367,7 +414,7 @@ class Loop:
         return usual(conn) if answer is None else conn.reply(*answer, self._now)
 
     def _answer(self, conn: Connection) -> int:
-        return conn.answered(self._run(conn), self._now)
+        return conn.replay(self._now) if conn.is_recorded else conn.answered(self._run(conn), self._now)
 
     def _run(self, conn: Connection) -> bool:
         """Let the handler answer a request. Returns whether that was its last.
@@ -456,7 +503,10 @@ class Loop:
         self._drop(conn)
         if conn.failure is not None:
             tls.tell(conn.failure, conn.client_address)
-        self._server.shutdown_request(conn.sock)
+        if conn.bare and all(is_own(getattr(self._server, name, None), own) for name, own in PLAIN_ENDS):
+            conn.close()
+        else:
+            self._server.shutdown_request(conn.sock)
         if self._resume:
             self._go_on_accepting()
 
@@ -469,7 +519,7 @@ class Loop:
 
     def _forget(self, conn: Connection) -> None:
         if conn.registered:
-            self._selector.unregister(conn.fd)
+            self._poller.unregister(conn.fd)
             conn.registered = 0
         self._timers.forget(conn)
         self._connections.discard(conn)
@@ -491,17 +541,17 @@ class Loop:
     def _finish(self) -> None:
         """Let the answers that are leaving leave, for a while, and end everything else."""
         if self._accepting and not self._resume:
-            self._selector.unregister(self._listener)
+            self._poller.unregister(self._listening)
         self._accepting, self._resume = False, 0.0  # also where drain() is heard of only now
         deadline = min(time.monotonic() + limits.SHUTDOWN_GRACE, self._end)
         while self._connections and self._now < deadline:
             for conn in [conn for conn in self._connections if not conn.sending]:
                 self._close(conn)
-            for key, _ in self._selector.select(0.1) if self._connections else ():
-                if key.data.__class__ is Connection:
-                    self._attend(key.data)
+            for target in self._poller.select(0.1) if self._connections else ():
+                if target.__class__ is Connection:
+                    self._attend(target)
                 else:
-                    key.data()
+                    target()
             self._now = time.monotonic()
 
     def _shut(self) -> None:
@@ -512,7 +562,10 @@ class Loop:
             with contextlib.suppress(Exception):
                 self._close(conn)
             with contextlib.suppress(Exception):
-                self._server.shutdown_request(conn.sock)
-        self._selector.close()
+                conn.close() if conn.bare else self._server.shutdown_request(conn.sock)
+        self._poller.close()
+        self._welcoming = None
+        if self._recordings is not None:
+            self._recordings.clear()
         self._waker.close()
         self._woken.close()

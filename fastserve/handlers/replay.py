@@ -1,0 +1,252 @@
+"""Which answers may be recorded and sent again: those that say nothing but what the class and the files say.
+
+A class is replayable when everything that shapes its answers to GET and HEAD is the library's own, and it has set
+data only. What it may have of its own is what is no part of an answer: other methods, and the log. Its own
+end_headers() is one where the class says that it is pure. What is not proven is not replayed.
+
+Knows SimpleHTTPRequestHandler, and no connection; it is the policy that _files.Recordings asks. fastserve.server
+makes it.
+"""
+
+import functools
+import mimetypes
+import os
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from types import FunctionType
+from typing import Any, Final, TypeAlias
+
+from fastserve._head import RequestHead
+from fastserve.handlers import codings
+from fastserve.handlers.base import BaseHTTPRequestHandler
+from fastserve.handlers.paths import (
+    KEPT_LENGTH,
+    components_beneath,
+    is_hidden,
+    resolve,
+    resolve_known,
+    split_target,
+)
+from fastserve.handlers.static import SimpleHTTPRequestHandler
+from fastserve.log import format_date
+
+# A file that an answer depends on: its name, whether a link at its end is followed, and whether more counts of it
+# than what kind of thing it is.
+Source: TypeAlias = tuple[bytes, bool, bool]
+
+# Of the handler's own names those that a class may set to something else: data, read when an answer is made.
+DATA: Final = frozenset(
+    name
+    for kind in (SimpleHTTPRequestHandler, BaseHTTPRequestHandler)
+    for name, value in vars(kind).items()
+    if not name.startswith("_") and not hasattr(value, "__get__")
+) | {"_control_char_table", "_encodings_map_default", "timeout", "rbufsize", "wbufsize", "disable_nagle_algorithm"}
+
+# Where the log is written, which is no part of an answer. It is called for each, or known to do nothing.
+LOG: Final = frozenset({"log_request", "log_error", "log_message", "log_date_time_string", "address_string"})
+
+# What every class has, or what says nothing of its instances.
+HARMLESS: Final = frozenset({
+    "__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__annotate__",
+    "__annotate_func__", "__annotations_cache__", "__firstlineno__", "__static_attributes__", "__slotnames__",
+    "__orig_bases__", "__parameters__", "__abstractmethods__", "_abc_impl", "__classcell__", "__type_params__",
+})
+
+LIBRARY: Final = SimpleHTTPRequestHandler.__mro__
+# As they are now, whoever patches them later.
+OWN: Final = {kind: dict(vars(kind)) for kind in LIBRARY}
+SHAPING: Final = frozenset(name for kind in LIBRARY for name in vars(kind)) - DATA - HARMLESS
+
+PARAMETERS: Final = frozenset({"directory", "extra_response_headers"})
+
+# What is compared with a copy of itself, as its own methods can change it.
+COPIED: Final = {dict: dict, list: tuple}
+PLAIN: Final = (str, bytes, int, float, bool, type(None), tuple, type)
+
+
+class NotReplayable(Exception):
+    """Something of a class is not proven to be the same for each request."""
+
+
+def is_empty(function: Any) -> bool:
+    """Whether a function does nothing and returns None, whatever it is called with as a log's method."""
+    if type(function) is not FunctionType:
+        return False
+    code = function.__code__
+    import dis  # few classes have one
+
+    does = [step for step in dis.get_instructions(code) if step.opname not in ("RESUME", "NOP")]
+    names = [step.opname for step in does]
+    returns = names in (["LOAD_CONST", "RETURN_VALUE"], ["RETURN_CONST"]) and does[0].argval is None
+    return returns and code.co_kwonlyargcount == 0 and code.co_argcount >= 1 and bool(code.co_flags & 0x04)
+
+
+def inner_class(maker: Any) -> tuple[type, Mapping[str, Any]]:
+    """Return the handler class behind what makes handlers, and with which arguments. Raises NotReplayable."""
+    kind, given = maker, {}
+    if isinstance(maker, functools.partial):
+        kind, given = maker.func, maker.keywords
+        if type(maker) is not functools.partial or maker.args or not PARAMETERS.issuperset(given):
+            raise NotReplayable
+    if type(kind) is not type or not issubclass(kind, SimpleHTTPRequestHandler):
+        raise NotReplayable
+    return kind, given
+
+
+def overrides(kind: type) -> Iterator[tuple[str, Any]]:
+    """What has been put in the place of the library's own, and what may be anything. Raises NotReplayable."""
+    for base in kind.__mro__:
+        own = OWN.get(base)
+        if own is None:
+            for name, value in vars(base).items():
+                if name in SHAPING or (name.startswith("__") and name.endswith("__") and name not in HARMLESS):
+                    yield name, value
+        else:
+            now = vars(base)
+            for name, value in own.items():
+                if name not in DATA and name not in HARMLESS and now.get(name) is not value:
+                    raise NotReplayable
+
+
+def is_said_to_be_pure(kind: type) -> bool:
+    """Whether the class that has end_headers(), or one that is derived from it, says so."""
+    for base in kind.__mro__:
+        if "pure_end_headers" in vars(base):
+            return bool(vars(base)["pure_end_headers"])
+        if "end_headers" in vars(base):
+            return False
+    return False
+
+
+def copied(value: Any) -> Any:
+    """Return what can be compared with ``value`` later on. Raises NotReplayable."""
+    if type(value) in COPIED:
+        return COPIED[type(value)](value)
+    if isinstance(value, PLAIN):
+        return value
+    raise NotReplayable
+
+
+class Replay:
+    """The policy of a ``maker`` of handlers: a class, or a functools.partial of one."""
+
+    def __init__(self, maker: Any) -> None:
+        self.maker = maker
+        self.kind: Any = None
+        self.negotiates = False
+        self.lines = False  # whether answers that are sent again are to be logged here
+        self.hooked = False  # ... by log_request() of a handler
+        self._directory = ""
+        self._follows = self._hides = False
+        self._pages: tuple[str, ...] = ()
+        self._months: Any = ()
+
+    def may_replay(self) -> bool:
+        """Whether there is a class that may be replayable, now or later on; it is ``kind`` then."""
+        try:
+            self.kind, _ = inner_class(self.maker)
+        except NotReplayable:
+            return False
+        return bool(self.kind.replay)
+
+    def fingerprint(self) -> Any:
+        """Return what answers depend on beside files, to be compared; None where nothing may be replayed."""
+        try:
+            return self._look()
+        except NotReplayable:
+            return None
+
+    def _look(self) -> Any:
+        kind, given = inner_class(self.maker)
+        if kind is not self.kind or not kind.replay:  # type: ignore[attr-defined]
+            raise NotReplayable
+        self._judge(kind)
+        data = [copied(getattr(kind, name)) for name in sorted(DATA)]
+        directory, here = given.get("directory"), os.getcwd()
+        self._directory = here if directory is None else os.fspath(directory)
+        headers = tuple(given.get("extra_response_headers") or ())
+        self.negotiates = bool(kind.precompressed)  # type: ignore[attr-defined]
+        self._follows, self._hides = kind.follow_symlinks, kind.hide_dotfiles  # type: ignore[attr-defined]
+        self._pages = tuple(kind.index_pages)  # type: ignore[attr-defined]
+        self._months = kind.monthname  # type: ignore[attr-defined]
+        types = dict(mimetypes.types_map), dict(mimetypes.suffix_map), dict(mimetypes.encodings_map)
+        return data, self._directory, here, headers, types
+
+    def _judge(self, kind: type) -> None:
+        """Raises NotReplayable for any override but those of which something is known."""
+        loud = False
+        first: dict[str, Any] = {}
+        for name, value in overrides(kind):
+            if name not in LOG and not (name == "end_headers" and is_said_to_be_pure(kind)):
+                raise NotReplayable
+            first.setdefault(name, value)  # the one that is called
+        for name, value in first.items():
+            loud = loud or (name in LOG and not is_empty(value))
+        self.hooked = loud
+        self.lines = not loud and "log_message" not in first
+
+    def sources(self, target: str) -> list[Source] | None:
+        """Return what the answer to a GET or HEAD of ``target`` depends on; None: it is not to be recorded."""
+        path = "/" + target.lstrip("/") if target.startswith("//") else target
+        if self._hides and is_hidden(path):
+            return []
+        find = resolve_known if len(path) <= KEPT_LENGTH else resolve
+        name = find(self._directory, path, os.path)
+        try:
+            return self._sources(name, split_target(path)[0])
+        except (OSError, ValueError):  # what cannot be a name
+            return None
+
+    def _sources(self, name: str, target: str) -> list[Source] | None:
+        if not stat.S_ISDIR(self._kind_of(name)):
+            return [*self._way_to(name), *self._file(name)]
+        found = [*self._way_to(name), (os.fsencode(name), self._follows, False)]
+        if target and not target.endswith(("/", "%2f", "%2F")):
+            return found
+        for page in self._pages:
+            index = os.path.join(name, page)
+            found += self._file(index)
+            if stat.S_ISREG(self._kind_of(index)):
+                return found
+        return None  # a listing
+
+    def _kind_of(self, name: str) -> int:
+        try:
+            return (os.stat if self._follows else os.lstat)(name).st_mode
+        except OSError:
+            return 0
+
+    def _file(self, name: str) -> list[Source]:
+        """A file, and what may be sent in its place."""
+        names = [name]
+        if self.negotiates:
+            names += [name + suffix for suffix in codings.SIBLINGS.values()]
+        return [(os.fsencode(each), self._follows, True) for each in names]
+
+    def _way_to(self, name: str) -> list[Source]:
+        """Where links are not followed: the folders that lead to it, which may become links."""
+        if self._follows:
+            return []
+        found, at = [], self._directory
+        for part in components_beneath(self._directory, name)[:-1]:
+            at = os.path.join(at, part)
+            found.append((os.fsencode(at), False, False))
+        return found
+
+    # -- The log ---------------------------------------------------------------------------------
+
+    def log_date(self, second: int) -> str:
+        """Return the local time as the class's log has it."""
+        return format_date(second, self._months)
+
+    def write(self, text: str) -> None:
+        """Write lines where log_message() does. The answers do not depend on it."""
+        if sys.stderr is not None:
+            sys.stderr.write(text)
+
+    def tell(self, handler: BaseHTTPRequestHandler, head: RequestHead, status: int) -> None:
+        """Have a handler log a request that it does not answer, as if it did."""
+        handler._fastserve_begin(head)
+        handler.log_request(HTTPStatus(status))

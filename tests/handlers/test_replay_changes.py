@@ -398,27 +398,16 @@ def test_another_stderr(warm: Any) -> None:
         assert lines.getvalue().count('"GET /file.txt HTTP/1.1" 200 -\n') == 2
 
 
-def test_a_stderr_that_is_closed(warm: Any) -> None:
-    """http.server's handlers raise where they cannot log; the server goes on with the next connection."""
+@pytest.mark.parametrize("kind", ["closed", "none"])
+def test_a_log_that_cannot_be_written(kind: str, warm: Any) -> None:
+    """A handler raises then, as http.server's, and a lane may have answered already; the server goes on."""
     made = warm(PLAIN)
+    made.server.handle_error = lambda *args: None
     closed = io.StringIO()
     closed.close()
-    errors: list[Any] = []
-    made.server.handle_error = lambda *args: errors.append(sys.exc_info()[1])
-    with stderr(closed):
+    with stderr(closed if kind == "closed" else None):
         made.client.send(request(target=TARGET))
-        assert made.client.is_closed()
-    assert [type(error) for error in errors] == [ValueError]
-    assert made.anew().body == b"1" * 20
-
-
-def test_no_stderr(warm: Any) -> None:
-    """As a program without a console has it."""
-    made = warm(PLAIN)
-    errors: list[Any] = []
-    made.server.handle_error = lambda *args: errors.append(sys.exc_info()[1])
-    with stderr(None):
-        made.client.send(request(target=TARGET))
-        assert made.client.is_closed()
-    assert [type(error) for error in errors] == [AttributeError]
-    assert made.anew().body == b"1" * 20
+        reply = made.client.reply()
+        assert reply is None or reply.body == b"1" * 20
+    for _ in range(3):
+        assert made.anew().body == b"1" * 20

@@ -186,12 +186,11 @@ def test_no_recordings_are_wanted(one: Path, serve: Any) -> None:
 METHODS = [
     "do_GET", "send_head", "send_file_head", "translate_path", "guess_type", "copyfile", "list_directory",
     "send_error", "send_response", "send_response_only", "send_header", "end_headers", "flush_headers",
-    "version_string", "date_time_string", "log_error", "address_string", "log_date_time_string",
+    "version_string", "date_time_string",
     "setup", "handle", "finish", "handle_one_request", "parse_request", "handle_expect_100",
     "__init__", "__getattribute__", "__setattr__", "__new__",
 ]
-UNUSED = {"send_file_head", "list_directory", "send_error", "log_error", "handle_expect_100",
-          "address_string", "log_date_time_string"}
+UNUSED = {"send_file_head", "list_directory", "send_error", "handle_expect_100"}
 
 
 def overriding(name: str, calls: list[str], base: Any = Files) -> Any:
@@ -332,7 +331,6 @@ DECLINING: dict[str, Any] = {
     "pure below, taken back": subclass(EndsAlike, pure_end_headers=False),
     "pure beside": ends_with_a_flag_beside(),
     "log_message and do_GET": type("Handler", (Tells, subclass(do_GET=do_as_ever)), {}),
-    "log_message as a property": subclass(log_message=property(lambda self: lambda *args: None)),
     "__init__": Initialised,
     "slots": Slots,
     "a metaclass": Meta("Handler", (Files,), {}),

@@ -5,6 +5,7 @@ lane holds without one.
 """
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -139,6 +140,34 @@ def test_a_hook_that_lets_some_pass(one: Path, serve: Any, client: Any, log: Any
         peer.ask(request(target=target))
     assert wait_until(lambda: log.text().count("\n") == 4)
     assert log.messages() == ['"GET /file.txt HTTP/1.1" 200 -'] * 4
+
+
+@pytest.mark.parametrize(("name", "shown"), [
+    ("address_string", r"own - - \[.*\] \"GET"), ("log_date_time_string", r"127.0.0.1 - - \[own\] \"GET"),
+])
+def test_a_part_of_the_line(name: str, shown: str, one: Path, serve: Any, client: Any, log: Any) -> None:
+    """Whether it is honoured on the lane or off it."""
+    handler = type("Handler", (Simple,), {"protocol_version": "HTTP/1.1", name: lambda self: "own"})
+    peer = client(serve(partial(handler, one)))
+    for _ in range(4):
+        peer.ask(request(target=TARGET))
+    assert wait_until(lambda: log.text().count("\n") == 4)
+    assert [bool(re.match(shown, line)) for line in log.text().splitlines()] == [True] * 4
+
+
+def test_a_hook_for_errors(one: Path, serve: Any, client: Any) -> None:
+    """Of answers that are errors, and no others."""
+
+    class Erring(Files):
+        errors: list[str] = []
+
+        def log_error(self, format: str, *args: Any) -> None:
+            self.errors.append(f"{self.path} {format % args}")
+
+    server = serve(partial(Erring, one))
+    for target in [TARGET, "/missing", "/missing", "/missing"]:
+        client(server).ask(request(target=target))
+    assert Erring.errors == ["/missing code 404, message File not found"] * 3
 
 
 def test_the_log_comes_before_the_answer_where_there_is_a_hook(one: Path, serve: Any, client: Any) -> None:

@@ -24,7 +24,9 @@ cdef class Connection:
     cdef object made_sock               # the socket, once somebody has asked for it
     cdef object made_address            # the client's address, likewise
     cdef fs_address address             # what it is made of, where a lane has accepted the connection
+    cdef bint has_address
     cdef readonly int fd
+    cdef readonly bint bare             # nobody has asked for the socket: the descriptor is our own
     cdef readonly object failure        # the OSError that a TLS handshake ended with, or None
     cdef public object handler          # attached to this connection, or None
     cdef public int registered          # what the loop's selector waits for, 0 for nothing

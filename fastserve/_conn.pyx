@@ -107,27 +107,23 @@ cdef class Connection:
         return True
 
     def __dealloc__(self):
-        if self.made_sock is None and self.fd >= 0:
+        if self.bare:
             close_fd(self.fd)
 
     @property
     def sock(self):
         """The socket, which owns the descriptor from the first time on that somebody asks for it."""
-        if self.made_sock is None:
+        if self.bare:
             self.made_sock = socket_of(self.fd, &self.address)
+            self.bare = False
         return self.made_sock
 
     @property
     def client_address(self):
         """As accept() gives it."""
-        if self.made_address is None and self.made_sock is None:
+        if self.made_address is None and self.has_address:
             self.made_address = address_of(&self.address)
         return self.made_address
-
-    @property
-    def bare(self):
-        """Whether nobody has asked for the socket yet: the descriptor is the connection's own."""
-        return self.made_sock is None
 
     @property
     def state_name(self):
@@ -261,9 +257,9 @@ cdef class Connection:
 
     def close(self):
         """Close a descriptor that is the connection's own, as its socket would be."""
-        if self.made_sock is None and self.fd >= 0:
+        if self.bare:
+            self.bare = False
             close_fd(self.fd)
-            self.fd = -1
 
     def offer(self):
         """From now on ``attach(sock, handler)`` takes this connection, in the calling thread."""
@@ -494,6 +490,7 @@ cdef class Connection:
                          Deadlines deadlines, Recordings recordings) except False:
         """A descriptor that was accepted is the connection's own from here on."""
         self.fd = fd
+        self.bare = self.has_address = True
         self.address = address[0]
         return self._begin(WAITING, now, patience, ending, deadlines, recordings)
 

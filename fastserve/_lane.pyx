@@ -301,7 +301,7 @@ cdef class Lane:
         return True
 
     cdef bint _end(self, Connection conn, object ready) except False:
-        if not self.ends or conn.made_sock is not None or conn.handler is not None:
+        if not (self.ends and conn.bare) or conn.handler is not None:
             if not conn.registered:
                 self._take_in(conn)
             conn.found = DO_END

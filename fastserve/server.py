@@ -32,8 +32,7 @@ from http import HTTPStatus  # noqa: F401
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
-from fastserve import limits
-from fastserve._files import Recordings
+from fastserve import _files, limits
 from fastserve.handlers.base import (
     DEFAULT_ERROR_CONTENT_TYPE,
     DEFAULT_ERROR_MESSAGE,
@@ -46,7 +45,7 @@ from fastserve.handlers.cgi import (  # noqa: F401
     nobody,
     nobody_uid,
 )
-from fastserve.handlers.replay import Replay
+from fastserve.handlers import replay
 from fastserve.handlers.static import SimpleHTTPRequestHandler
 from fastserve.overrides import is_own
 from fastserve.serving import tls, unix
@@ -80,7 +79,7 @@ PLAIN_FINISH: Final = socketserver.BaseServer.finish_request
 GOODBYE: Final = "\nKeyboard interrupt received, exiting."
 
 
-class _Policy(Replay):
+class _Policy(replay.Replay):
     """What Recordings asks: also whether the server makes handlers in its own way, and of the same class."""
 
     def __init__(self, server: socketserver.BaseServer) -> None:
@@ -130,7 +129,7 @@ class HTTPServer(socketserver.TCPServer):
     __lock = threading.RLock()
     __loop: Loop | None = None
     __last_loop: Loop | None = None
-    __recordings: Recordings | None = None
+    __recordings: _files.Recordings | None = None
     __grace: float | None = None  # of a drain() that the next serve_forever() is to heed
     # socketserver's own, and by these names: old programs set the first and wait for the second.
     _BaseServer__shutdown_request = False
@@ -210,7 +209,7 @@ class HTTPServer(socketserver.TCPServer):
             stopped.set()
 
     @property
-    def recordings(self) -> Recordings | None:
+    def recordings(self) -> _files.Recordings | None:
         """The answers that are kept to be sent again, while it serves; None where none ever are.
 
         ``len()`` of it says how many there are, ``hits`` how often one was sent, ``octets`` and ``descriptors``
@@ -218,12 +217,12 @@ class HTTPServer(socketserver.TCPServer):
         """
         return self.__recordings
 
-    def __make_recordings(self) -> Recordings | None:
+    def __make_recordings(self) -> _files.Recordings | None:
         most = getattr(self, "max_recordings", 0)
         policy = _Policy(self)
         if not most or not policy.may_replay():
             return None
-        return Recordings(policy, (policy.kind, type(self)), most)
+        return _files.Recordings(policy, (policy.kind, type(self)), most)
 
     def shutdown(self) -> None:
         """Stop serve_forever() and wait until it has returned.

@@ -186,7 +186,7 @@ class Loop:
         if self._now >= self._tuned:
             self._tune_lane()
         self._lane.turn(self._patience(poll_interval), self._single, self._ready)
-        now = self._now = self._lane.now
+        now = self._now = time.monotonic()
         while self._ready:  # where the lead is lost meanwhile, the next leader goes on
             target = self._ready.popleft()
             if target.__class__ is Connection:

@@ -174,7 +174,7 @@ def test_who_has_the_descriptor_of_one_whose_end_fails(error: type[BaseException
         assert loop._connections == {newcomer}
         assert newcomer.registered == newcomer.interest
         assert newcomer.timer
-        assert loop._selector.get_key(number).data is newcomer
+        assert loop._poller.target(number) is newcomer
         assert server.errors == (["Broken()"] if error is Broken else [])
 
 

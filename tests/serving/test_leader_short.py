@@ -260,5 +260,5 @@ def test_who_comes_back_waits_for_the_others_turn() -> None:
     loop._returned.append((conn, go_on, False))
     loop._welcome_back()
     assert turns == [0]
-    for each in (loop._selector, loop._waker, loop._woken, ours, theirs, server.socket):
+    for each in (loop._poller, loop._waker, loop._woken, ours, theirs, server.socket):
         each.close()  # type: ignore[attr-defined]

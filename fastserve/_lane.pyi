@@ -1,0 +1,30 @@
+# What Python sees of the lane. tests/test_imports.py holds names and parameters to it.
+
+from collections import deque
+from typing import Any, final
+
+from fastserve._conn import Connection
+from fastserve._deadlines import Deadlines, Ending
+from fastserve._files import Recordings
+from fastserve._poller import Poller
+
+class Asked: ...
+
+@final
+class Lane:
+    def __new__(
+        cls,
+        poller: Poller,
+        timers: Any,
+        connections: set[Connection],
+        ending: Ending,
+        deadlines: Deadlines,
+        recordings: Recordings | None = None,
+    ) -> Lane: ...
+    @property
+    def recordings(self) -> Recordings | None: ...
+    @property
+    def now(self) -> float: ...
+    def accept_from(self, target: object, fd: int, patience: float) -> None: ...
+    def close_plainly(self, ends: bool) -> None: ...
+    def turn(self, timeout: float, once: bool, ready: deque[Any]) -> None: ...

@@ -15,7 +15,7 @@ from helpers import Running, ask, request, wait_until
 
 import fastserve
 
-from .replaying import Files, hits, partial, replays, settled_folder
+from .replaying import TARGET, Files, hits, partial, replays, settled_folder
 
 Simple: Any = fastserve.SimpleHTTPRequestHandler
 
@@ -134,6 +134,19 @@ def test_partials_that_ride(one: Path, serve: Any) -> None:
 @pytest.mark.parametrize("server_class", [fastserve.HTTPServer, fastserve.ThreadingHTTPServer])
 def test_what_is_replayed(server_class: Any, target: str, one: Path, serve: Any) -> None:
     assert replays(serve(partial(Files, one), server_class), target)
+
+
+@pytest.mark.parametrize("target", ["/", "/large", "/missing", "/new"])
+def test_a_pipeline_that_leaves_the_lane(target: str, one: Path, serve: Any, client: Any) -> None:
+    """On a connection that has not needed a handler yet."""
+    server = serve(partial(Files, one))
+    replays(server)
+    for count in (1, 2, 40) * 3:
+        peer = client(server)
+        peer.send(request(target=TARGET) * count + request(target=target))
+        assert [peer.reply().body for _ in range(count)] == [b"1" * 20] * count
+        assert peer.reply().status in (200, 404)
+        peer.close()
 
 
 def test_the_current_folder_rides(one: Path, serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,8 @@ class Kind(NamedTuple):
 
 OWN_WORDS = {404: ("Nowhere", "Nobody knows"), 200: ("Fine", "")}
 OWN_NAMES = {
-    "server_version": "Own/1", "sys_version": "", "index_pages": ["home.html", "missing", "index.htm", "index.html"],
+    "server_version": "Own/1", "sys_version": "",
+    "index_pages": ["home.html", "missing", "index.htm", "index.html"],
     "extensions_map": {".txt": "text/x-own", ".own": "x/own", "": "x/none"},
     "default_content_type": "x/default", "responses": {**Files.responses, **OWN_WORDS},
     "error_message_format": "%(code)d %(message)s %(explain)s", "error_content_type": "text/plain",

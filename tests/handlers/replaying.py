@@ -4,6 +4,7 @@ Knows public names only.
 """
 
 import functools
+import mimetypes
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from helpers import Reply, ask, request
 import fastserve
 
 # How long a file must have been left alone, with some to spare: nobody can set back when it changed.
-SETTLING = 1.3
+SETTLING = 1.2
 TARGET = "/file.txt"
 
 
@@ -35,6 +36,7 @@ def settled_folder(home: Path) -> Path:
             (folder / file).write_text(letter * 20)
         (folder / "file.txt.gz").write_text(letter * 10)
         (folder / "large").write_text(letter * 100_000)
+    mimetypes.init()  # which changes what every answer depends on
     time.sleep(SETTLING)
     return home
 

@@ -122,12 +122,16 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def say_nothing(self: Any, format: str, *args: Any) -> None:
+    pass
+
+
 def make_server(args: argparse.Namespace) -> Any:
     import fastserve
 
     more = {} if args.recordings is None else {"max_recordings": args.recordings}
     lies = (LIES[args.lie],) if args.lie else ()
-    attributes = {"protocol_version": "HTTP/1.1", "log_message": lambda *args: None, **json.loads(args.set)}
+    attributes = {"protocol_version": "HTTP/1.1", "log_message": say_nothing, **json.loads(args.set)}
     handler = type("Handler", (*lies, fastserve.SimpleHTTPRequestHandler), attributes)
     server = type("Server", (getattr(fastserve, SERVERS[args.server]),), more)
     return server(("127.0.0.1", 0), functools.partial(handler, directory=args.folder))

@@ -9,13 +9,14 @@ import functools
 import mmap
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Client, ask, nothing_left_behind, request, running, wait_until
+from helpers import PATIENCE, Client, ask, nothing_left_behind, request, running, wait_until
 from live import editing, torture
 from live.editing import Subject
 from live.ledger import Ledger
@@ -23,7 +24,7 @@ from live.reading import Peer, Reader
 
 import fastserve
 
-SETTLING = 1.3  # seconds until a file is recorded, with some to spare
+SETTLING = 1.2  # seconds until a file is recorded, with some to spare
 SETTLED = 1.0  # and until which it is not
 EDITS = 6
 
@@ -38,7 +39,7 @@ def tortured(*words: str) -> torture.Torture:
     return torture.torture(torture.options(["--seed", "1", *words]))
 
 
-SHORT = ("--seconds", "4")
+SHORT = ("--seconds", "3")
 LONGER = [("--server", "loop"), ("--server", "threads"), ("--strict",), ("--driven",)]
 
 
@@ -116,7 +117,8 @@ class Scene:
         self.peer = Peer(self.server.server_address)
         for subject, thing in zip(self.subjects, self.reader.things, strict=True):
             subject.after = functools.partial(self.look, thing)
-            self.reader.ask(self.peer, thing)
+            for _ in range(2):
+                self.reader.ask(self.peer, thing)
             before = hits(self.server)
             self.look(thing)
             self.replayed[subject.name] = hits(self.server) - before
@@ -169,16 +171,28 @@ def test_an_edit(kind: type[Subject], scene: Scene) -> None:
 FUTURE = 4_000_000_000
 
 
+class Halting(Files):
+    """Where a request says so it waits until the test goes on, and with it all else that the loop has to do."""
+
+    here: list[threading.Event] = []
+    go_on: list[threading.Event] = []
+
+    def log_message(self, *args: Any) -> None:
+        if number := self.headers["X-Wait"]:
+            self.here[int(number)].set()
+            assert self.go_on[int(number)].wait(PATIENCE)
+
+
 class Place:
     """A folder with a file in it, and a server of the folder."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, handler: Any = Files) -> None:
         self.home, self.folder = home, home / "served"
         self.folder.mkdir(parents=True)
         self.file = self.folder / "file"
         self.file.write_bytes(b"first")
-        self.server = fastserve.HTTPServer(
-            ("127.0.0.1", 0), functools.partial(Files, directory=str(self.folder)))
+        make = functools.partial(handler, directory=str(self.folder))
+        self.server = fastserve.HTTPServer(("127.0.0.1", 0), make)
 
     def get(self, target: str = "/file") -> Any:
         return ask(self.server.server_address, request(target=target))
@@ -194,6 +208,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Place
     home = tmp_path_factory.mktemp("places")
     with nothing_left_behind(), contextlib.ExitStack() as stack:
         places = {name: Place(home / name) for name in ("new", "future", "swapped", "memory", "kept")}
+        places["turn"] = Place(home / "turn", Halting)
         for place in places.values():
             stack.enter_context(running(place.server))
         os.utime(places["future"].file, (FUTURE, FUTURE))
@@ -257,3 +272,32 @@ def test_edits_between_the_requests_of_a_connection(places: dict[str, Place]) ->
         for number in range(100):
             place.replace(b"%05d" % number)
             assert client.ask(request(target="/file")).body == b"%05d" % number
+
+
+def test_an_edit_in_the_middle_of_a_turn(places: dict[str, Place]) -> None:
+    """A look at a file counts for the requests that had come by then, not for one that comes in the same turn.
+
+    While the loop is held up three connections become ready. The second holds it up again, between the
+    first, which asks for the file, and the third, which asks for it before it is edited, and once more after.
+    """
+    place = places["turn"]
+    Halting.here, Halting.go_on = ([threading.Event(), threading.Event()] for _ in range(2))
+    with contextlib.ExitStack() as stack:
+        holder, first, second, third = (
+            stack.enter_context(Client(place.server.server_address)) for _ in range(4))
+        for target in ("/file", "/file?third") * 3:
+            for client in (holder, first, second, third):
+                assert client.ask(request(target=target)).body == b"first"
+        holder.send(request("GET", "/", "X-Wait: 0"))
+        assert Halting.here[0].wait(PATIENCE)
+        first.send(request(target="/file"))
+        second.send(request("GET", "/", "X-Wait: 1"))
+        third.send(request(target="/file?third"))
+        Halting.go_on[0].set()
+        assert Halting.here[1].wait(PATIENCE)
+        place.replace(b"other")
+        third.send(request(target="/file"))
+        Halting.go_on[1].set()
+        assert first.reply().body in (b"first", b"other")
+        assert third.reply().body in (b"first", b"other")
+        assert third.reply().body == b"other"

@@ -15,7 +15,7 @@ from pathlib import Path
 from .apps import MTIME
 
 # What says when a file changed cannot be set back: so long is to be waited until nobody takes it for new.
-SETTLING = 1.3
+SETTLING = 1.2
 
 SIZES = [0, 1, 1024, 65535, 65536, 65537, 3 << 20]
 

@@ -172,7 +172,7 @@ FUTURE = 4_000_000_000
 
 
 class Halting(Files):
-    """Where a request says so it waits until the test goes on, and with it all else that the loop has to do."""
+    """Where a request says so it waits until the test goes on, and all else that the loop has to do too."""
 
     here: list[threading.Event] = []
     go_on: list[threading.Event] = []
@@ -278,7 +278,7 @@ def test_an_edit_in_the_middle_of_a_turn(places: dict[str, Place]) -> None:
     """A look at a file counts for the requests that had come by then, not for one that comes in the same turn.
 
     While the loop is held up three connections become ready. The second holds it up again, between the
-    first, which asks for the file, and the third, which asks for it before it is edited, and once more after.
+    first, which asks for the file, and the third, which asks for it before it is edited, and then again.
     """
     place = places["turn"]
     Halting.here, Halting.go_on = ([threading.Event(), threading.Event()] for _ in range(2))

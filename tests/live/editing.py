@@ -148,6 +148,20 @@ class Overwritten(Subject):
         self.overwrite()
 
 
+class OverwrittenPages(Subject):
+    """As large as a file may be that is kept in memory.
+
+    The system sets its times first, and takes the octets then: whoever looks in between sees the times of the
+    new ones and reads old ones. So several times, that somebody may.
+    """
+
+    size = 60_000
+
+    def edit(self) -> None:
+        for _ in range(30):
+            self.overwrite()
+
+
 class OverwrittenLarge(Subject):
     """In several pages, all of which may be mixed."""
 

@@ -40,7 +40,8 @@ def tortured(*words: str) -> torture.Torture:
 
 
 SHORT = ("--seconds", "3")
-LONGER = [("--server", "loop"), ("--server", "threads"), ("--strict",), ("--driven",)]
+LONGER = [("--server", "loop"), ("--server", "threads"), ("--strict",), ("--driven",),
+          ("--only", "overwrittenpages")]
 
 
 @linux
@@ -275,7 +276,7 @@ def test_edits_between_the_requests_of_a_connection(places: dict[str, Place]) ->
 
 
 def test_an_edit_in_the_middle_of_a_turn(places: dict[str, Place]) -> None:
-    """A look at a file counts for the requests that had come by then, not for one that comes in the same turn.
+    """A look at a file counts for the requests that had come by then, not for one that comes in the turn.
 
     While the loop is held up three connections become ready. The second holds it up again, between the
     first, which asks for the file, and the third, which asks for it before it is edited, and then again.

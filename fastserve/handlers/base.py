@@ -71,6 +71,8 @@ UNSET: Final = object()
 
 NO_PHRASE: Final = ("", "")
 
+STATUS_TEXTS: Final[dict[int | str, str]] = {status.value: str(status.value) for status in HTTPStatus}
+
 # The usual ones, made once: CPython finds an attribute faster by the same str than by an equal one.
 METHOD_NAMES: Final[dict[str | None, str]] = {
     command: sys.intern(f"do_{command}")
@@ -523,7 +525,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def version_string(self) -> str:
         """Return the Server field's value: server_version and sys_version."""
-        return self.server_version + " " + self.sys_version
+        return f"{self.server_version} {self.sys_version}"
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """Return now, or ``timestamp`` in seconds since the epoch, as an IMF-fixdate (RFC 9110 5.6.7)."""
@@ -533,9 +535,8 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log a request that is being answered with ``code``."""
-        if type(code) is not int and isinstance(code, HTTPStatus):
-            code = code.value
-        self.log_message('"%s" %s %s', self.requestline, str(code), str(size))
+        # An HTTPStatus is found, too, and written as its number.
+        self.log_message('"%s" %s %s', self.requestline, STATUS_TEXTS.get(code) or str(code), str(size))
 
     def log_error(self, format: str, *args: Any) -> None:
         """Log what went wrong with a request; goes where log_message() goes."""

@@ -27,6 +27,7 @@ cdef class ResponseHead:
     cdef bytes _cut(self, Py_ssize_t start)
     cdef int _note(self, const uint8_t *name, Py_ssize_t size, const uint8_t *value,
                    Py_ssize_t length) noexcept
+    cdef bint is_pending(self) noexcept
     cdef bint bodiless(self, object method)
     cdef bint part(self) except -1
     cdef bint _ends_empty(self) noexcept

@@ -121,7 +121,7 @@ cdef class ResponseHead:
     @property
     def pending(self):
         """Whether anything was written that has not been taken."""
-        return bool(self.pieces) if self.pieces is not None else self.length > 0
+        return self.is_pending()
 
     @property
     def lines(self):
@@ -136,6 +136,9 @@ cdef class ResponseHead:
         self.pieces = lines
 
     # For _writer.
+
+    cdef bint is_pending(self) noexcept:
+        return self.length > 0 if self.pieces is None else len(self.pieces) > 0
 
     cdef bint bodiless(self, object method):
         """Whether no body follows, whatever the head says of its length (RFC 9112 6.3)."""

@@ -69,6 +69,8 @@ PLAIN_SETUP: Final = socketserver.StreamRequestHandler.setup
 
 UNSET: Final = object()
 
+LINE_LIMIT: Final = MAX_LINE + 1  # what readline() is asked for: one that is too long is told by that
+
 NO_PHRASE: Final = ("", "")
 
 STATUS_TEXTS: Final[dict[int | str, str]] = {status.value: str(status.value) for status in HTTPStatus}
@@ -158,9 +160,10 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     __head: RequestHead | None = None
     __headers: Message | None = None
     __response: ResponseHead | None = None
-    # Which setup() opened, whatever rfile and wfile are now.
-    __reader: RequestReader | None = None
-    __writer: ResponseWriter | None = None
+    # Which setup() opened, a RequestReader and a ResponseWriter, whatever rfile and wfile are now. None is no
+    # rfile, so to be one of these is to be the reader or the writer.
+    __reader: Any = None
+    __writer: Any = None
     __request: Any = UNSET
     __connection: Any = UNSET
 
@@ -277,10 +280,11 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def handle_one_request(self) -> None:
         """Read one request, parse it, and call the method for it."""
-        rfile = self.rfile
+        rfile: Any = self.rfile
         try:
-            read_line = rfile.next_line if type(rfile) is RequestReader else rfile.readline
-            self.raw_requestline = line = read_line(MAX_LINE + 1)
+            waits = rfile is self.__reader
+            line = rfile.next_line(LINE_LIMIT) if waits else rfile.readline(LINE_LIMIT)
+            self.raw_requestline = line
             if len(line) > MAX_LINE:
                 self.__refuse_line()
                 return
@@ -289,17 +293,16 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
                 return
             if not self.parse_request():
                 return
-            command = self.command
-            name = METHOD_NAMES.get(command) or f"do_{command}"
+            name = METHOD_NAMES.get(self.command) or f"do_{self.command}"
             method = getattr(self, name, None)
             if method is None:
                 self.send_error(HTTPStatus.NOT_IMPLEMENTED, f"Unsupported method ({self.command!r})")
                 return
             method()
-            wfile = self.wfile
-            wfile.flush()
-            response = self.__response
-            if type(wfile) is ResponseWriter and (wfile.missing or (response and response.pending)):
+            wfile: Any = self.wfile
+            if wfile is not self.__writer:
+                wfile.flush()
+            elif not wfile.end_response(self.__response):
                 self.__end_out_of_step(wfile.missing)
         except TimeoutError as error:
             self.log_error("Request timed out: %r", error)
@@ -330,7 +333,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         ``close_connection`` are set; False when the request was refused, and answered with an error.
         """
         rfile = self.rfile
-        head = rfile.take_head(self.raw_requestline) if type(rfile) is RequestReader else None
+        head = rfile.take_head(self.raw_requestline) if rfile is self.__reader else None
         if head is None:
             self.command = None
             self.request_version = self.default_request_version
@@ -515,13 +518,13 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def flush_headers(self) -> None:
         """Send the header lines written so far."""
         response = self.__response
-        if response is not None and response.pending:
+        if response is not None:
             wfile = self.wfile
-            if type(wfile) is ResponseWriter:
-                if wfile.send_head(response, self.command):
-                    self.close_connection = True
-            else:
-                wfile.write(response.take())
+            if wfile is not self.__writer:
+                if response.pending:
+                    wfile.write(response.take())
+            elif wfile.send_head(response, self.command):
+                self.close_connection = True
 
     def version_string(self) -> str:
         """Return the Server field's value: server_version and sys_version."""

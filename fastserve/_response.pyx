@@ -25,10 +25,23 @@ cdef extern from "Python.h":
 cdef enum:
     FIRST_ROOM = 512
     SPARE = 2           # what ends a line, or a name
+    KEPT_OPENINGS = 16  # a power of two
+
+# The openings written last, one for each of the last four bits of a status.
+cdef list openings = [None] * KEPT_OPENINGS
 
 # What header() tells of a Connection field, as http.server reads it: the whole value, in any case.
 CONNECTION_CLOSE = 1
 CONNECTION_KEEP_ALIVE = 2
+
+
+@cython.final
+cdef class Opening:
+    """Status line, Server and Date, and what they were made of."""
+
+    cdef int status
+    cdef object protocol, reason, server, system, date
+    cdef bytes octets
 
 
 @cython.final
@@ -60,6 +73,34 @@ cdef class ResponseHead:
             self.pieces.append(self._cut(start))
         self.status = status
         self.persistent = protocol >= "HTTP/1.1"
+
+    def begin(self, str protocol not None, code, reason, server, system, date):
+        """As status_line(), and then header() with Server, which has two parts, and with Date.
+
+        Most are made of the same objects as the last with that code, and are copied.
+        """
+        cdef int status = code
+        cdef Py_ssize_t start = self.length
+        cdef Opening kept = openings[status & (KEPT_OPENINGS - 1)]
+        if (kept is not None and self.pieces is None and kept.status == status and kept.date is date
+                and kept.reason is reason and kept.protocol is protocol
+                and kept.server is server and kept.system is system):
+            if start == 0:
+                self._forget()
+            self._add(PyBytes_AS_STRING(kept.octets), PyBytes_GET_SIZE(kept.octets))
+            self.status = status
+            self.persistent = protocol >= "HTTP/1.1"
+            return
+        self.status_line(protocol, status, reason)
+        self.header("Server", f"{server} {system}")
+        self.header("Date", date)
+        # What is no str may be another one the next time.
+        if self.pieces is None and type(reason) is type(server) is type(system) is type(date) is str:
+            kept = Opening.__new__(Opening)
+            kept.status, kept.protocol, kept.reason = status, protocol, reason
+            kept.server, kept.system, kept.date = server, system, date
+            kept.octets = PyBytes_FromStringAndSize(<const char *>self.data + start, self.length - start)
+            openings[status & (KEPT_OPENINGS - 1)] = kept
 
     def header(self, name, value):
         """Add ``name: value``, each a str or something str() takes.

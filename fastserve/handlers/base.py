@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from fastserve._conn import attach, open_streams
 from fastserve._head import RequestHead
+from fastserve._own import OwnMethods
 from fastserve._parser import RequestParser
 from fastserve._reader import RequestReader
 from fastserve._response import CONNECTION_CLOSE, ResponseHead, http_date
@@ -480,6 +481,15 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def send_response(self, code: int, message: str | None = None) -> None:
         """Log the request and begin the head: status line, Server and Date."""
         self.log_request(code)
+        if self.request_version != "HTTP/0.9" and PLAIN_OPENING.are_of(self):
+            # What the calls below come to, in one: most answers of a second begin with the same octets.
+            if message is None:
+                message = self.responses.get(code, NO_PHRASE)[0]  # type: ignore[call-overload]
+            (self.__response or self.__begin_head()).begin(
+                self.protocol_version, code, message, self.server_version, self.sys_version,
+                http_date(time.time()),
+            )
+            return
         self.send_response_only(code, message)
         self.send_header("Server", self.version_string())
         self.send_header("Date", self.date_time_string())
@@ -564,4 +574,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
 LAZY_HEADERS: Final = BaseHTTPRequestHandler.headers
 PLAIN_HANDLE: Final = BaseHTTPRequestHandler.handle
+PLAIN_OPENING: Final = OwnMethods(
+    BaseHTTPRequestHandler, "send_response_only", "send_header", "version_string", "date_time_string"
+)
 PLAIN_SEND_HEADER: Final = BaseHTTPRequestHandler.send_header

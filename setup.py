@@ -20,7 +20,7 @@ KIND = "fuzz" if FUZZ else "sanitize" if SANITIZE else "debug" if DEBUG else "re
 
 MODULES = [
     "_head", "_parser", "_chunks", "_response", "_deadlines", "_channel", "_reader", "_writer", "_conn",
-    "_files", "_peer", "_poller", "_lane", "_lead", "_signals", "serving._driver",
+    "_files", "_peer", "_poller", "_lane", "_lead", "_signals", "_own", "serving._driver",
 ]
 
 DIRECTIVES = {

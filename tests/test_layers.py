@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fastserve"
 # From the ground up. Inside a row a module may use those to its left and nobody else.
 LAYERS = {
     "0": ("limits", "errors", "overrides", "log"),
-    "1": ("_ascii", "_head", "_parser", "_chunks", "_response", "_deadlines"),
+    "1": ("_ascii", "_head", "_parser", "_chunks", "_response", "_deadlines", "_own"),
     "2": ("_sys", "_states", "_channel", "_files", "_reader", "_writer", "_peer", "_conn", "_poller", "_lane",
           "_lead", "_signals"),
     "3": ("headers",),

@@ -441,3 +441,40 @@ def test_drain_waits_until_the_socket_has_all() -> None:
         draining.result()
         os.write(ends.sock.fileno(), b"y")
         assert ends.receive() == b"y"
+
+
+# -- The end of a response -------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("declared", "written", "right"), [
+    (5, b"12345", True), (5, b"1234", False), (5, b"123456", False), (0, b"", True), (None, b"any", True),
+])
+def test_a_response_ends_as_long_as_it_said(ends: Ends, declared: int, written: bytes, right: bool) -> None:
+    head = response(declared)
+    ends.wfile.send_head(head, "GET")
+    ends.wfile.write(written)
+    assert ends.wfile.end_response(head) is right
+
+
+def test_a_response_whose_head_waits_has_not_ended(records: Ends) -> None:
+    head = response(0)
+    assert not records.wfile.end_response(head)
+    records.wfile.send_head(head, "GET")
+    assert records.wfile.end_response(head)
+    assert records.wfile.end_response()
+
+
+def test_the_end_of_a_response_sends_what_waits(records: Ends) -> None:
+    records.wfile.gather(1000)
+    head = response(4)
+    records.wfile.send_head(head, "GET")
+    records.wfile.write(b"body")
+    assert records.wfile.end_response(head)
+    assert records.peer.recv(1000) == response(4).take() + b"body"
+
+
+def test_a_head_of_which_nothing_was_written_is_not_sent(records: Ends) -> None:
+    head = response(2)
+    head.take()
+    assert not records.wfile.send_head(head, "GET")
+    records.wfile.write(b"ok")
+    assert records.peer.recv(1000) == b"ok"

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from fastserve._conn import attach, open_streams
 from fastserve._head import RequestHead
+from fastserve._own import OwnMethods
 from fastserve._parser import RequestParser
 from fastserve._reader import RequestReader
 from fastserve._response import CONNECTION_CLOSE, ResponseHead, http_date
@@ -69,7 +70,11 @@ PLAIN_SETUP: Final = socketserver.StreamRequestHandler.setup
 
 UNSET: Final = object()
 
+LINE_LIMIT: Final = MAX_LINE + 1  # what readline() is asked for: one that is too long is told by that
+
 NO_PHRASE: Final = ("", "")
+
+STATUS_TEXTS: Final[dict[int | str, str]] = {status.value: str(status.value) for status in HTTPStatus}
 
 # The usual ones, made once: CPython finds an attribute faster by the same str than by an equal one.
 METHOD_NAMES: Final[dict[str | None, str]] = {
@@ -156,9 +161,10 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     __head: RequestHead | None = None
     __headers: Message | None = None
     __response: ResponseHead | None = None
-    # Which setup() opened, whatever rfile and wfile are now.
-    __reader: RequestReader | None = None
-    __writer: ResponseWriter | None = None
+    # Which setup() opened, a RequestReader and a ResponseWriter, whatever rfile and wfile are now. None is no
+    # rfile, so to be one of these is to be the reader or the writer.
+    __reader: Any = None
+    __writer: Any = None
     __request: Any = UNSET
     __connection: Any = UNSET
 
@@ -275,10 +281,11 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def handle_one_request(self) -> None:
         """Read one request, parse it, and call the method for it."""
-        rfile = self.rfile
+        rfile: Any = self.rfile
         try:
-            read_line = rfile.next_line if type(rfile) is RequestReader else rfile.readline
-            self.raw_requestline = line = read_line(MAX_LINE + 1)
+            waits = rfile is self.__reader
+            line = rfile.next_line(LINE_LIMIT) if waits else rfile.readline(LINE_LIMIT)
+            self.raw_requestline = line
             if len(line) > MAX_LINE:
                 self.__refuse_line()
                 return
@@ -287,17 +294,16 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
                 return
             if not self.parse_request():
                 return
-            command = self.command
-            name = METHOD_NAMES.get(command) or f"do_{command}"
+            name = METHOD_NAMES.get(self.command) or f"do_{self.command}"
             method = getattr(self, name, None)
             if method is None:
                 self.send_error(HTTPStatus.NOT_IMPLEMENTED, f"Unsupported method ({self.command!r})")
                 return
             method()
-            wfile = self.wfile
-            wfile.flush()
-            response = self.__response
-            if type(wfile) is ResponseWriter and (wfile.missing or (response and response.pending)):
+            wfile: Any = self.wfile
+            if wfile is not self.__writer:
+                wfile.flush()
+            elif not wfile.end_response(self.__response):
                 self.__end_out_of_step(wfile.missing)
         except TimeoutError as error:
             self.log_error("Request timed out: %r", error)
@@ -328,7 +334,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         ``close_connection`` are set; False when the request was refused, and answered with an error.
         """
         rfile = self.rfile
-        head = rfile.take_head(self.raw_requestline) if type(rfile) is RequestReader else None
+        head = rfile.take_head(self.raw_requestline) if rfile is self.__reader else None
         if head is None:
             self.command = None
             self.request_version = self.default_request_version
@@ -484,6 +490,15 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def send_response(self, code: int, message: str | None = None) -> None:
         """Log the request and begin the head: status line, Server and Date."""
         self.log_request(code)
+        if self.request_version != "HTTP/0.9" and PLAIN_OPENING.are_of(self):
+            # What the calls below come to, in one: most answers of a second begin with the same octets.
+            if message is None:
+                message = self.responses.get(code, NO_PHRASE)[0]  # type: ignore[call-overload]
+            (self.__response or self.__begin_head()).begin(
+                self.protocol_version, code, message, self.server_version, self.sys_version,
+                http_date(time.time()),
+            )
+            return
         self.send_response_only(code, message)
         self.send_header("Server", self.version_string())
         self.send_header("Date", self.date_time_string())
@@ -522,17 +537,17 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def flush_headers(self) -> None:
         """Send the header lines written so far."""
         response = self.__response
-        if response is not None and response.pending:
+        if response is not None:
             wfile = self.wfile
-            if type(wfile) is ResponseWriter:
-                if wfile.send_head(response, self.command):
-                    self.close_connection = True
-            else:
-                wfile.write(response.take())
+            if wfile is not self.__writer:
+                if response.pending:
+                    wfile.write(response.take())
+            elif wfile.send_head(response, self.command):
+                self.close_connection = True
 
     def version_string(self) -> str:
         """Return the Server field's value: server_version and sys_version."""
-        return self.server_version + " " + self.sys_version
+        return f"{self.server_version} {self.sys_version}"
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """Return now, or ``timestamp`` in seconds since the epoch, as an IMF-fixdate (RFC 9110 5.6.7)."""
@@ -542,9 +557,8 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log a request that is being answered with ``code``."""
-        if type(code) is not int and isinstance(code, HTTPStatus):
-            code = code.value
-        self.log_message('"%s" %s %s', self.requestline, str(code), str(size))
+        # An HTTPStatus is found, too, and written as its number.
+        self.log_message('"%s" %s %s', self.requestline, STATUS_TEXTS.get(code) or str(code), str(size))
 
     def log_error(self, format: str, *args: Any) -> None:
         """Log what went wrong with a request; goes where log_message() goes."""
@@ -571,4 +585,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
 LAZY_HEADERS: Final = BaseHTTPRequestHandler.headers
 PLAIN_HANDLE: Final = BaseHTTPRequestHandler.handle
+PLAIN_OPENING: Final = OwnMethods(
+    BaseHTTPRequestHandler, "send_response_only", "send_header", "version_string", "date_time_string"
+)
 PLAIN_SEND_HEADER: Final = BaseHTTPRequestHandler.send_header

@@ -29,6 +29,9 @@ class Answer:
     body: bytes
     octets: int  # as they came
 
+    def ends_connection(self) -> bool:
+        return self.version == "HTTP/1.0" or self.fields.get("connection", "").lower() == "close"
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -123,12 +126,17 @@ def _validators(port: int, workload: Workload, body: bytes) -> tuple[str, ...]:
 
 
 def _together(port: int, workload: Workload, fields: tuple[str, ...]) -> Iterator[Answer]:
-    """Answers on one connection."""
-    with connected(port, workload.tls) as (sock, stream):
-        for path in workload.paths():
-            sock.sendall(request(port, path, fields) * workload.pipelined)
-            for _ in range(workload.pipelined):
-                yield read_answer(stream)
+    """Answers on one connection, or as few as the contestant says: one ends it with each 404."""
+    paths = workload.paths()
+    while paths:
+        with connected(port, workload.tls) as (sock, stream):
+            ended = False
+            while paths and not ended:
+                sock.sendall(request(port, paths.pop(), fields) * workload.pipelined)
+                for _ in range(workload.pipelined):
+                    answer = read_answer(stream)
+                    ended = answer.ends_connection()
+                    yield answer
 
 
 def _apart(port: int, workload: Workload, fields: tuple[str, ...]) -> Iterator[Answer]:
@@ -137,7 +145,7 @@ def _apart(port: int, workload: Workload, fields: tuple[str, ...]) -> Iterator[A
         with connected(port, workload.tls) as (sock, stream):
             sock.sendall(request(port, path, fields))
             answer = read_answer(stream)
-            if answer.version != "HTTP/1.0" and answer.fields.get("connection", "").lower() != "close":
+            if not answer.ends_connection():
                 raise BenchError("does not say that it ends the connection")
             if stream.read(1):
                 raise BenchError("sent something behind its last answer")

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from compiling import FOLDER
 from processes import BenchError
 
-FOLDER = Path(__file__).resolve().parents[1] / "build" / "bench"
 PROTOCOL, CIPHER, GROUP = "TLSv1.3", "TLS_AES_128_GCM_SHA256", "X25519"
 VALID_DAYS = 30
 USED_SECONDS = 20 * 24 * 3600

@@ -18,13 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import certificate
-from processes import first_line
+from compiling import FOLDER, compiled
+from processes import BenchError, first_line
 from servers import Contestant, Place
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 APPS = HERE / "apps"
-FLOOR = ROOT / "build" / "bench" / "floor"
 TREE = {"PYTHONPATH": str(ROOT)}  # measure this tree, installed or not
 PROGRAMS = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"])  # where daemons live
 
@@ -76,17 +76,16 @@ def versions_of(*names: str) -> Callable[[], str]:
 # The floor -----------------------------------------------------------------------------------------------
 
 def build_floor() -> str | None:
-    if shutil.which("cc") is None:
-        return "no C compiler called cc"
-    FLOOR.parent.mkdir(parents=True, exist_ok=True)
-    build = subprocess.run(["cc", "-O2", "-o", str(FLOOR), str(HERE / "floor.c")], check=False,
-                           capture_output=True, text=True)
-    return f"does not compile: {build.stderr}" if build.returncode else None
+    try:
+        compiled("floor.c", "floor")
+    except BenchError as reason:
+        return str(reason)
+    return None
 
 
 def floor(place: Place) -> list[str]:
     workload = place.workload
-    return [str(FLOOR), str(place.port), str(workload.size), *(["close"] if workload.fresh else [])]
+    return [str(compiled("floor.c", "floor")), str(place.port), str(workload.size), *(["close"] if workload.fresh else [])]
 
 
 # C and Go servers, by the files in conf/ -----------------------------------------------------------------
@@ -107,7 +106,7 @@ def configured(name: str, place: Place, *marks: str) -> str:
     return str(path)
 
 
-CADDY_HOME = {"XDG_CONFIG_HOME": str(FLOOR.parent / "caddy"), "XDG_DATA_HOME": str(FLOOR.parent / "caddy")}
+CADDY_HOME = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_DATA_HOME"), str(FOLDER / "caddy"))
 
 
 def nginx(*marks: str) -> Argv:
@@ -214,7 +213,7 @@ def gunicorn(place: Place) -> list[str]:
 HELLO = ("hello", "idle-hello")
 ALIKE = ("file1k", "file10k", "file100k", "fresh", "pipelined", "browser", "zipf", "idle-file")  # a constant
 PLAIN = (*ALIKE, "file100m", "notmodified", "missing")
-FILES = (*PLAIN, "tls1k", "tls-fresh", "tls100m")
+FILES = (*PLAIN, "tls1k", "tls-fresh", "tls-resumed", "tls100m")
 ALL_FILES = (*FILES, "listing")
 
 CONTESTANTS = {

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import certificate
+from compiling import compiled
 from processes import BenchError, first_line, pinned
 from workloads import ENTRIES, PIPELINED, Workload
 
@@ -34,6 +35,8 @@ class Load:
     p50_us: float
     p99_us: float
     refused: int = 0  # answers with a status from 400 up
+    handshakes: int = 0  # of TLS
+    resumed: int = 0  # of these
 
     def consists_of(self, answer_bytes: int, connections: int) -> bool:
         """Whether these were answers of that size.
@@ -63,11 +66,22 @@ def wrk(port: int, workload: Workload, connections: int, seconds: int, core: int
     command.append(f"{'https' if workload.tls else 'http'}://127.0.0.1:{port}{workload.path}")
     if workload.script in ARGUMENTS:
         command += ["--", str(ARGUMENTS[workload.script])]
-    env = {**os.environ, **(certificate.client_environment() if workload.tls else {})}
+    env = {**os.environ, **(tls_environment(workload) if workload.tls else {})}
     with pinned(core):
         run = subprocess.run(command, check=False, capture_output=True, text=True, env=env,
                              timeout=seconds + PATIENCE)
+    found: dict[str, float] = {}
     for line in run.stdout.splitlines():
-        if line.startswith("RESULT "):
-            return Load(**json.loads(line.removeprefix("RESULT ")))
-    raise BenchError(f"wrk failed: {run.stderr.strip() or run.stdout.strip()}")
+        mark, _, figures = line.partition(" ")
+        if mark in ("RESULT", "HANDSHAKES"):
+            found |= json.loads(figures)
+    if "requests" not in found:
+        raise BenchError(f"wrk failed: {run.stderr.strip() or run.stdout.strip()}")
+    return Load(**found)  # type: ignore[arg-type]
+
+
+def tls_environment(workload: Workload) -> dict[str, str]:
+    """handshakes.c says why wrk is not left alone with them."""
+    counter = compiled("handshakes.c", "handshakes.so", "-shared", "-fPIC")
+    return {**certificate.client_environment(), "LD_PRELOAD": str(counter),
+            **({} if workload.resumed else {"FORGET_SESSIONS": "yes"})}

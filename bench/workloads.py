@@ -45,6 +45,7 @@ class Workload:
     conditional: bool = False  # asked with the validators that the contestant has given
     fresh: bool = False  # a connection for each request
     tls: bool = False
+    resumed: bool = False  # TLS sessions, as those of a client that was there before
     idle: int = 0  # connections beside those that ask
     listed: int = 0  # names that must be in the body, which is otherwise the contestant's own
     per_gigabyte: bool = False  # what CPU time is counted for: octets, not requests
@@ -118,8 +119,10 @@ WORKLOADS = {
         Workload("idle-file", "/file1k.txt", KIB, title="1 KiB beside idle connections", idle=IDLE),
         Workload("idle-hello", "/", HELLO, title="hello beside idle connections", idle=IDLE),
         Workload("tls1k", "/file1k.txt", KIB, title="1 KiB over TLS, keep-alive", tls=True),
-        Workload("tls-fresh", "/file1k.txt", KIB, title="1 KiB over TLS, a handshake for each request",
+        Workload("tls-fresh", "/file1k.txt", KIB, title="1 KiB over TLS, a whole handshake for each request",
                  fields=CLOSE, fresh=True, tls=True),
+        Workload("tls-resumed", "/file1k.txt", KIB, title="1 KiB over TLS, a session resumed for each request",
+                 fields=CLOSE, fresh=True, tls=True, resumed=True),
         Workload("tls100m", "/file100m.bin", KIB, 100 * 1024, title="100 MiB over TLS",
                  connections=4, per_gigabyte=True, tls=True),
     )

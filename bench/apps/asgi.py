@@ -15,6 +15,8 @@ async def hello(scope, receive, send):
 def __getattr__(name):
     if name != "files":
         raise AttributeError(name)
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
 
-    return StaticFiles(directory=os.environ["BENCH_SITE"], html=True)
+    return Starlette(routes=[Mount("/", StaticFiles(directory=os.environ["BENCH_SITE"]))])

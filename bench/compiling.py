@@ -1,4 +1,4 @@
-"""What is written in C beside this file, made into build/bench/. Knows no purpose. For contestants.py, load.py."""
+"""Makes what is written in C beside this file into build/bench/. Called by contestants.py and load.py."""
 
 from __future__ import annotations
 

@@ -84,8 +84,8 @@ def build_floor() -> str | None:
 
 
 def floor(place: Place) -> list[str]:
-    workload = place.workload
-    return [str(compiled("floor.c", "floor")), str(place.port), str(workload.size), *(["close"] if workload.fresh else [])]
+    size, close = str(place.workload.size), ["close"] if place.workload.fresh else []
+    return [str(compiled("floor.c", "floor")), str(place.port), size, *close]
 
 
 # C and Go servers, by the files in conf/ -----------------------------------------------------------------
@@ -174,7 +174,7 @@ def granian(interface: str) -> Argv:
         sys.executable, "-m", "granian", "--interface", interface, "--working-dir", str(APPS),
         "--host", "127.0.0.1", "--port", str(place.port), "--workers", "1", "--runtime-threads", "1",
         "--blocking-threads", "1", "--http", "1", "--no-ws", "--log-level", "critical", "--backlog", "4096",
-        *(["--loop", "uvloop"] if interface.startswith("asgi") else []),
+        "--backpressure", "20000", *(["--loop", "uvloop"] if interface.startswith("asgi") else []),
         *with_tls(place, "--ssl-certificate", "--ssl-keyfile"),
         f"{interface}:hello",
     ]

@@ -55,7 +55,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=int, default=3, help="of load in a round")
     parser.add_argument("--warm-up", type=int, default=1, help="seconds of load before the first round")
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--idle", type=int, default=IDLE, help="connections beside those, where there are")
+    parser.add_argument("--idle", type=int, default=IDLE, help="connections in all, where most are idle")
     parser.add_argument("--json", type=Path, help="the file for the result; default one in bench/results/")
 
 
@@ -195,9 +195,9 @@ class Bench:
         return Round(seen, used, resident_bytes(leader))
 
     def idle_round(self, runner: Runner) -> Round:
-        """The load without idle connections, and then beside them."""
+        """The load without idle connections, and then beside them; those that are loaded are of their number."""
         place, leader = runner.server.place, runner.server.process.pid
-        count = idle.allowed(min(self.args.idle, place.workload.idle))
+        count = idle.allowed(max(self.args.idle - self.connections(runner), 1))
         without = self.round(runner)
         before = resident_bytes(leader)
         with idle.connections(place.port, place.workload, count):

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).with_name("micro")))
 from parsers import FIELDS as BROWSER
 
 ENTRIES = 10_000  # files of the tree, and of the folder that is listed
-IDLE = 10_000  # connections that have asked once and stay
+IDLE = 10_000  # connections, of which most have asked once and stay
 PIPELINED = 16  # requests sent at once
 
 
@@ -46,7 +46,7 @@ class Workload:
     fresh: bool = False  # a connection for each request
     tls: bool = False
     resumed: bool = False  # TLS sessions, as those of a client that was there before
-    idle: int = 0  # connections beside those that ask
+    idle: bool = False  # beside connections that are
     listed: int = 0  # names that must be in the body, which is otherwise the contestant's own
     per_gigabyte: bool = False  # what CPU time is counted for: octets, not requests
     lay_out: Callable[[Workload, Path], None] = lambda workload, site: workload.write(site, workload.path)
@@ -116,12 +116,12 @@ WORKLOADS = {
                  script="zipf.lua", lay_out=_tree),
         Workload("listing", "/listing/", title=f"a listing of {ENTRIES:,} entries", listed=ENTRIES,
                  connections=4, lay_out=_listing),
-        Workload("idle-file", "/file1k.txt", KIB, title="1 KiB beside idle connections", idle=IDLE),
-        Workload("idle-hello", "/", HELLO, title="hello beside idle connections", idle=IDLE),
+        Workload("idle-file", "/file1k.txt", KIB, title="1 KiB beside idle connections", idle=True),
+        Workload("idle-hello", "/", HELLO, title="hello beside idle connections", idle=True),
         Workload("tls1k", "/file1k.txt", KIB, title="1 KiB over TLS, keep-alive", tls=True),
-        Workload("tls-fresh", "/file1k.txt", KIB, title="1 KiB over TLS, a whole handshake for each request",
+        Workload("tls-fresh", "/file1k.txt", KIB, title="1 KiB over TLS, a whole handshake for each",
                  fields=CLOSE, fresh=True, tls=True),
-        Workload("tls-resumed", "/file1k.txt", KIB, title="1 KiB over TLS, a session resumed for each request",
+        Workload("tls-resumed", "/file1k.txt", KIB, title="1 KiB over TLS, a resumed session for each",
                  fields=CLOSE, fresh=True, tls=True, resumed=True),
         Workload("tls100m", "/file100m.bin", KIB, 100 * 1024, title="100 MiB over TLS",
                  connections=4, per_gigabyte=True, tls=True),

@@ -36,7 +36,8 @@ class Promise:
         median = statistics.median(values)
         return median >= self.bound if self.least else median <= self.bound
 
-    def said(self) -> str:
+    @property
+    def limit(self) -> str:
         return f"{'>=' if self.least else '<='} {self.bound:,g}"
 
 
@@ -147,7 +148,7 @@ class Promises(Bench):
         print(f"median (min-max) of {self.args.rounds} rounds of {self.args.seconds} s; "
               f"{self.args.connections} connections, {self.args.idle:,} idle")
         print(report.aligned([HEADINGS, *lines]))
-        promises = [{"work": promise.work, "what": promise.what, "bound": promise.said(), "values": values,
+        promises = [{"work": promise.work, "what": promise.what, "bound": promise.limit, "values": values,
                      "met": bool(values) and promise.is_met(values)} for promise, values in kept]
         result = {**self.result(self.results), "promises": promises}
         print("written to", report.save(result, self.args.json))
@@ -159,11 +160,12 @@ HEADINGS = "work", "what is promised", "bound", "reached", "met"
 
 
 def line(promise: Promise, values: list[float]) -> tuple[str, ...]:
-    if not values:
-        return promise.work, promise.what, promise.said(), "not measured", "-"
-    digits = 0 if promise.bound >= 1000 else 2
-    return (promise.work, promise.what, promise.said(), spread(values, digits),
-            "yes" if promise.is_met(values) else "NO")
+    met = bool(values) and promise.is_met(values)
+    return promise.work, promise.what, promise.limit, reached(values), "yes" if met else "NO"
+
+
+def reached(values: list[float]) -> str:
+    return spread(values, 0 if max(values) >= 500 else 2) if values else "not measured"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

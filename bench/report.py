@@ -1,13 +1,14 @@
-"""Rounds in, table and JSON out. Starts nothing but git. Called by run.py and stream.py."""
+"""Rounds in, tables and JSON out, and rounds again from JSON. Starts nothing but git. Called by others."""
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import statistics
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,14 @@ class Round:
                 "resident_bytes": self.resident_bytes, **idle}
 
 
+def round_from(saved: dict[str, Any]) -> Round:
+    """What as_json() has made of it."""
+    def made(kind: Any, values: dict[str, Any]) -> Any:
+        return kind(**{each.name: values[each.name] for each in fields(kind) if each.name in values})
+    idle = made(Idle, saved["idle"]) if "idle" in saved else None
+    return Round(made(Load, saved), saved["cpu_seconds"], saved["resident_bytes"], idle)
+
+
 @dataclass(frozen=True)
 class Entry:
     """One line of the table."""
@@ -86,6 +95,11 @@ class Entry:
     def as_json(self) -> dict[str, Any]:
         return {"version": self.version, "argv": self.argv, "answer_bytes": self.answer_bytes,
                 "per_gigabyte": self.per_gigabyte, "rounds": [r.as_json() for r in self.rounds]}
+
+
+def entry_from(name: str, saved: dict[str, Any]) -> Entry:
+    rounds = [round_from(each) for each in saved["rounds"]]
+    return Entry(name, saved["version"], saved["argv"], saved["answer_bytes"], rounds, saved["per_gigabyte"])
 
 
 def spread(values: list[float], digits: int) -> str:
@@ -127,12 +141,13 @@ def _idle_cells(rounds: list[Round]) -> tuple[str, ...]:
             spread([r.rate_kept for r in rounds], 2))
 
 
-def table(entries: list[Entry]) -> str:
+def table(entries: list[Entry]) -> list[tuple[str, ...]]:
+    """Headings, and a row for each."""
     if not entries:
-        return "nobody took part"
+        return [("nobody took part",)]
     named = {entry.name: entry for entry in entries}
     references = [named.get(name) for name in REFERENCES]
-    return aligned([_headings(entries[0]), *(_row(entry, references) for entry in entries)])
+    return [_headings(entries[0]), *(_row(entry, references) for entry in entries)]
 
 
 def aligned(rows: list[tuple[str, ...]]) -> str:
@@ -153,6 +168,7 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "kernel": platform.release(),
         "cpu": _cpu_model(),
+        "cpus": os.cpu_count(),
     }
 
 

@@ -59,6 +59,16 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="the file for the result; default one in bench/results/")
 
 
+@contextmanager
+def site_of(workload: Workload) -> Iterator[Path]:
+    """The folder that is served, with what the workload asks for; what is beside it goes with it."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        site = Path(folder, "site")
+        site.mkdir()
+        workload.lay_out(workload, site)
+        yield site
+
+
 @dataclass(frozen=True)
 class Runner:
     """A contestant that runs and has answered as it should."""
@@ -133,10 +143,7 @@ class Bench:
     def compare(self, workload: Workload, contestants: list[Contestant]) -> list[Entry]:
         """The rounds of those that have this workload."""
         field = [contestant for contestant in contestants if workload.name in contestant.workloads]
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            site = Path(folder, "site")
-            site.mkdir()
-            workload.lay_out(workload, site)
+        with site_of(workload) as site:
             entries = (self.beside_idle if workload.idle else self.in_turns)(workload, field, site)
         return [entry for entry in entries if entry.rounds]
 
@@ -195,7 +202,7 @@ class Bench:
         return Round(seen, used, resident_bytes(leader))
 
     def idle_round(self, runner: Runner) -> Round:
-        """The load without idle connections, and then beside them; those that are loaded are of their number."""
+        """The load without idle connections, and then beside them; --idle is the number of all."""
         place, leader = runner.server.place, runner.server.process.pid
         count = idle.allowed(max(self.args.idle - self.connections(runner), 1))
         without = self.round(runner)
@@ -223,6 +230,9 @@ class Bench:
             self.show(WORKLOADS[name], entries)
             results[name] = {entry.name: entry.as_json() for entry in entries}
         print("written to", report.save(self.result(results), self.args.json))
+        self.ensure_complete()
+
+    def ensure_complete(self) -> None:
         if self.failed:
             raise BenchError(f"{OURS} has failed; see above")
 
@@ -230,7 +240,7 @@ class Bench:
         connections = workload.connections or self.args.connections
         print(f"\n{workload.name}: {workload.title}; {connections} connections; median (min-max) of "
               f"{self.args.rounds} rounds of {self.args.seconds} s")
-        print(report.table(entries), end="\n\n", flush=True)
+        print(report.aligned(report.table(entries)), end="\n\n", flush=True)
 
     def result(self, workloads: dict[str, Any]) -> dict[str, Any]:
         return {

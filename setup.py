@@ -19,8 +19,8 @@ DEBUG = SANITIZE or bool(os.environ.get("FASTSERVE_DEBUG"))
 KIND = "fuzz" if FUZZ else "sanitize" if SANITIZE else "debug" if DEBUG else "release"
 
 MODULES = [
-    "_head", "_parser", "_chunks", "_response", "_deadlines", "_channel", "_reader", "_writer", "_conn",
-    "_lead", "_signals",
+    "_head", "_parser", "_chunks", "_response", "_deadlines", "_tls", "_channel", "_reader", "_writer",
+    "_conn", "_lead", "_signals",
 ]
 
 DIRECTIVES = {

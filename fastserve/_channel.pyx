@@ -2,7 +2,8 @@
 
 Nothing here waits but wait(): receive() and flush() do what the socket takes at once, so one channel
 serves the loop, which waits in its selector, and a thread of its own, which waits in poll(). Plain
-sockets are used by descriptor, whatever their mode; a TLS socket through its own methods.
+sockets are used by descriptor, whatever their mode; a TLS socket through the Layer that stands in it, or
+else through its own methods.
 
 One thread reads. Several may write: whoever touches what is to be sent, or the TLS socket, holds the
 channel's lock, and never while it waits.
@@ -28,6 +29,7 @@ from fastserve._deadlines cimport PLAIN, Deadlines
 from fastserve._sys cimport (
     AGAIN, FAILED, fs_poll, fs_pread, fs_recv, fs_send, fs_send_two, fs_sendfile, fs_set_nonblocking,
 )
+from fastserve._tls cimport Layer, layer_of
 
 import contextlib
 import socket
@@ -132,6 +134,7 @@ cdef class Channel:
         self.sock = sock
         self.fd = sock.fileno()
         self.secure = isinstance(sock, SSLSocket)
+        self.layer = layer_of(sock) if self.secure else None
         self.data = NULL
         self.start = self.stop = self.room = 0
         self.mutex = PyThread_allocate_lock()
@@ -190,7 +193,7 @@ cdef class Channel:
             return 0 if self.ended else FAILED
         if self.receiving:
             raise RuntimeError("another thread is reading")
-        self._make_room()
+        self._make_room(self.layer.needs() if self.layer is not None else 1)
         if self.secure:
             count = self._receive_secure()
         else:
@@ -209,7 +212,12 @@ cdef class Channel:
 
     cdef bint has_more(self) except -1:
         """Whether more than is in the buffer has come from the client, or the end of its stream."""
-        return self.ended or (self.secure and self.sock.pending() > 0) or fs_poll(self.fd, True, False, 0) > 0
+        return (self.ended or (self.layer is not None and self.layer.holds())
+                or (self.secure and self.sock.pending() > 0) or fs_poll(self.fd, True, False, 0) > 0)
+
+    cdef bint hides(self) except -1:
+        """Whether receive() may give something that the descriptor does not show."""
+        return self.secure and (self._layer() is None or self.layer.holds())
 
     cdef void consume(self, Py_ssize_t count) noexcept:
         """Take octets from the front; whoever pointed at them must be done with them."""
@@ -218,25 +226,29 @@ cdef class Channel:
         if self.start == self.stop:
             self._release()
 
-    cdef bint _make_room(self) except False:
+    cdef bint _make_room(self, Py_ssize_t least) except False:
         global spare
         cdef uint8_t *data
+        cdef Py_ssize_t room
         if self.data == NULL:
             self.data = spare if spare != NULL else <uint8_t *>malloc(RECEIVE_ROOM)
             spare = NULL
             self.room = RECEIVE_ROOM
-        elif self.stop == self.room and self.start >= self.room // 2:
+        if self.data == NULL:
+            raise MemoryError
+        if self.room - self.stop < least and self.start >= self.room // 2:
             memmove(self.data, self.data + self.start, self.stop - self.start)
             self.stop -= self.start
             self.start = 0
-        elif self.stop == self.room:
-            data = <uint8_t *>realloc(self.data, self.room * 2)
+        room = self.room
+        while room - self.stop < least:
+            room *= 2
+        if room != self.room:
+            data = <uint8_t *>realloc(self.data, room)
             if data == NULL:
                 raise MemoryError
             self.data = data
-            self.room *= 2
-        if self.data == NULL:
-            raise MemoryError
+            self.room = room
         return True
 
     cdef void _release(self) noexcept:
@@ -251,15 +263,23 @@ cdef class Channel:
         self.start = self.stop = self.room = 0
 
     cdef Py_ssize_t _receive_secure(self) except? -3:
-        """One TLS record, or what was left of the last one."""
+        """What has come, or, without a layer, one TLS record or what was left of the last one."""
         self.lock()
         self.receiving = True           # the GIL is given away, the buffer is not
         try:
+            if self._layer() is not None:
+                return self.layer.take(self.fd, self.data + self.stop, self.room - self.stop)
             return self._secure(self.sock.recv_into, PyMemoryView_FromMemory(
                 <char *>self.data + self.stop, self.room - self.stop, PyBUF_WRITE))
         finally:
             self.receiving = False
             self.unlock()
+
+    cdef Layer _layer(self):
+        """The layer, while the socket has it: a handler may have unwrapped that."""
+        if self.layer is not None and self.layer.unwrapped:
+            self.layer = None
+        return self.layer
 
     cdef Py_ssize_t _secure(self, object method, object octets) except? -3:
         """Call a TLS socket's method without waiting; its handler sees a blocking socket all the same."""
@@ -380,7 +400,7 @@ cdef class Channel:
                 return AGAIN
             if count == FAILED:
                 self.fail()
-            elif count > 0:
+            elif count > 0 and self.layer is None:
                 self.gone += count
             if self.broken:             # or because a thread that reads has found it so
                 break
@@ -426,13 +446,23 @@ cdef class Channel:
         if piece.sent == piece.size and not piece.load():
             self.shrunk = True
             return FAILED
-        self.wants_write = True
-        count = self._secure(self.sock.send, PyMemoryView_FromMemory(
-            <char *>piece.at + piece.sent, piece.size - piece.sent, PyBUF_READ))
+        if self._layer() is not None:
+            count = self._send_layered(piece.at + piece.sent, piece.size - piece.sent)
+        else:
+            self.wants_write = True
+            count = self._secure(self.sock.send, PyMemoryView_FromMemory(
+                <char *>piece.at + piece.sent, piece.size - piece.sent, PyBUF_READ))
         if count > 0:
             piece.sent += count
             if piece.file is None:
                 self.queued -= count
+        return count
+
+    cdef Py_ssize_t _send_layered(self, const uint8_t *at, Py_ssize_t size) except? -3:
+        """Octets of the first piece; what the client has taken counts before all of them have left."""
+        cdef int64_t before = self.layer.carried
+        cdef Py_ssize_t count = self.layer.put(self.fd, at, size, len(self.queue) > 1)
+        self.gone += self.layer.carried - before
         return count
 
     cdef void fail(self) noexcept:
@@ -452,6 +482,12 @@ cdef class Channel:
         return True
 
     # -- Waiting -------------------------------------------------------------------------------
+
+    cdef bint waits_to_read(self, bint readable) noexcept:
+        """What to wait for in order to read, or to write: TLS may have to do the other first."""
+        if self.layer is not None:
+            return readable or self.layer.reads_first
+        return not self.wants_write if self.secure else readable
 
     cdef double patience(self, double usual) except? -1:
         """How long to wait for the socket: its own timeout in seconds, where it has one, else `usual`."""
@@ -491,8 +527,9 @@ cdef class Channel:
     cdef bint _wait(self, bint readable, bint writable, double deadline) except False:
         cdef int milliseconds = -1, outcome = FAILED
         cdef double left
-        if self.secure and readable != writable:
-            readable, writable = not self.wants_write, self.wants_write
+        if readable != writable:
+            readable = self.waits_to_read(readable)
+            writable = not readable
         while outcome == FAILED:
             if deadline:
                 left = deadline - time.monotonic()

@@ -36,10 +36,12 @@ cdef class Channel:
     cdef bint driven            # a loop needs the descriptor longer than they do
     cdef bint secure            # a TLS socket: only its layer, or its own methods, may touch the descriptor
     cdef Layer layer            # of a TLS socket that has one, or None
+    cdef bint kernel            # the kernel encrypts what is written to the descriptor
     cdef bint ended             # the peer has ended its stream
     cdef bint broken            # nothing can be sent or received any more
     cdef bint shrunk            # that is so because a file that was being sent has become shorter
-    cdef bint wants_write       # the TLS layer must write before it can read, or the other way round
+    cdef bint reading_writes    # TLS must write before it can read
+    cdef bint writing_reads     # or the other way round
     cdef bint tunnel            # another protocol has begun: HTTP's framing counts no more
     cdef bint answered          # a response to the request whose body is being read has begun
     cdef Deadlines deadlines
@@ -87,7 +89,7 @@ cdef class Channel:
     cdef Py_ssize_t _receive_secure(self) except? -3
     cdef Layer _layer(self)
     cdef Py_ssize_t _send_layered(self, const uint8_t *at, Py_ssize_t size) except? -3
-    cdef Py_ssize_t _secure(self, object method, object octets) except? -3
+    cdef Py_ssize_t _secure(self, object method, object octets, bint *turned) except? -3
     cdef Py_ssize_t _send_now(self, const uint8_t *head, Py_ssize_t size, const uint8_t *body,
                               Py_ssize_t length) noexcept
     cdef Py_ssize_t _send_secure(self, Piece piece) except? -3

@@ -37,7 +37,7 @@ import struct
 import time
 from collections import deque
 
-from fastserve import limits
+from fastserve import _tls, limits
 
 try:
     import ssl
@@ -135,6 +135,7 @@ cdef class Channel:
         self.fd = sock.fileno()
         self.secure = isinstance(sock, SSLSocket)
         self.layer = layer_of(sock) if self.secure else None
+        self.kernel = self.secure and self.layer is None and _tls.kernel_encrypts(sock)
         self.data = NULL
         self.start = self.stop = self.room = 0
         self.mutex = PyThread_allocate_lock()
@@ -212,12 +213,14 @@ cdef class Channel:
 
     cdef bint has_more(self) except -1:
         """Whether more than is in the buffer has come from the client, or the end of its stream."""
-        return (self.ended or (self.layer is not None and self.layer.holds())
-                or (self.secure and self.sock.pending() > 0) or fs_poll(self.fd, True, False, 0) > 0)
+        return self.ended or self.hides() or fs_poll(self.fd, True, False, 0) > 0
 
     cdef bint hides(self) except -1:
-        """Whether receive() may give something that the descriptor does not show."""
-        return self.secure and (self._layer() is None or self.layer.holds())
+        """Whether receive() would give something that the descriptor does not show."""
+        if self._layer() is not None:
+            return self.layer.holds()
+        # Of OpenSSL's own reading nothing is ahead of the record that it gives.
+        return self.secure and self.sock.pending() > 0
 
     cdef void consume(self, Py_ssize_t count) noexcept:
         """Take octets from the front; whoever pointed at them must be done with them."""
@@ -270,7 +273,7 @@ cdef class Channel:
             if self._layer() is not None:
                 return self.layer.take(self.fd, self.data + self.stop, self.room - self.stop)
             return self._secure(self.sock.recv_into, PyMemoryView_FromMemory(
-                <char *>self.data + self.stop, self.room - self.stop, PyBUF_WRITE))
+                <char *>self.data + self.stop, self.room - self.stop, PyBUF_WRITE), &self.reading_writes)
         finally:
             self.receiving = False
             self.unlock()
@@ -281,9 +284,14 @@ cdef class Channel:
             self.layer = None
         return self.layer
 
-    cdef Py_ssize_t _secure(self, object method, object octets) except? -3:
-        """Call a TLS socket's method without waiting; its handler sees a blocking socket all the same."""
+    cdef Py_ssize_t _secure(self, object method, object octets, bint *turned) except? -3:
+        """Call a TLS socket's method without waiting; its handler sees a blocking socket all the same.
+
+        It has `turned` where it waits for the other direction.
+        """
         cdef object sock = self.sock
+        cdef bint reads = turned == &self.reading_writes
+        turned[0] = False
         timeout = sock.gettimeout()
         try:
             sock.settimeout(0)
@@ -292,10 +300,10 @@ cdef class Channel:
             finally:
                 sock.settimeout(timeout)
         except TLS_WAITS as wait:
-            self.wants_write = isinstance(wait, TLSWantsWrite)
+            turned[0] = isinstance(wait, TLSWantsWrite) == reads
             return AGAIN
         except TLSEnded:
-            return 0 if method == sock.recv_into else FAILED
+            return 0 if reads else FAILED
         except OSError:                 # also of a socket that somebody closed
             return FAILED
 
@@ -443,15 +451,17 @@ cdef class Channel:
     cdef Py_ssize_t _send_secure(self, Piece piece) except? -3:
         """Through the TLS socket; a file is read a part at a time, and the same part until it is sent."""
         cdef Py_ssize_t count
+        if self.kernel and piece.file is not None:
+            self.writing_reads = False
+            return self._send_range(piece)      # as OpenSSL's SSL_sendfile() does
         if piece.sent == piece.size and not piece.load():
             self.shrunk = True
             return FAILED
         if self._layer() is not None:
             count = self._send_layered(piece.at + piece.sent, piece.size - piece.sent)
         else:
-            self.wants_write = True
             count = self._secure(self.sock.send, PyMemoryView_FromMemory(
-                <char *>piece.at + piece.sent, piece.size - piece.sent, PyBUF_READ))
+                <char *>piece.at + piece.sent, piece.size - piece.sent, PyBUF_READ), &self.writing_reads)
         if count > 0:
             piece.sent += count
             if piece.file is None:
@@ -463,6 +473,7 @@ cdef class Channel:
         cdef int64_t before = self.layer.carried
         cdef Py_ssize_t count = self.layer.put(self.fd, at, size, len(self.queue) > 1)
         self.gone += self.layer.carried - before
+        self.writing_reads = self.layer.reads_first
         return count
 
     cdef void fail(self) noexcept:
@@ -485,9 +496,7 @@ cdef class Channel:
 
     cdef bint waits_to_read(self, bint readable) noexcept:
         """What to wait for in order to read, or to write: TLS may have to do the other first."""
-        if self.layer is not None:
-            return readable or self.layer.reads_first
-        return not self.wants_write if self.secure else readable
+        return not self.reading_writes if readable else self.writing_reads
 
     cdef double patience(self, double usual) except? -1:
         """How long to wait for the socket: its own timeout in seconds, where it has one, else `usual`."""

@@ -5,6 +5,8 @@ from typing import Any, final
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 
+OP_ENABLE_KTLS: int
+
 @final
 class Layer:
     context: ssl.SSLContext
@@ -19,3 +21,5 @@ class Layer:
     def do_handshake(self) -> None: ...
     def shutdown(self) -> ssl.SSLSocket: ...
     def __getattr__(self, name: str) -> Any: ...
+
+def kernel_encrypts(sock: ssl.SSLSocket) -> bool: ...

@@ -8,7 +8,8 @@ socket's own methods work as ever on top: they block, heed its timeout, and leav
 not read, so that select() sees it.
 
 Where a socket is not plainly one that a Layer can stand in, there is none, and all is done by the socket's
-methods. It knows no HTTP. _channel calls take() and put(), _conn calls shake(), the socket the rest.
+methods; so it is where a context asks for kernel TLS, which OpenSSL arranges on a descriptor only. It knows
+no HTTP. _channel calls take() and put(), _conn calls shake(), the socket the rest.
 """
 
 cimport cython
@@ -23,7 +24,7 @@ from cpython.pythread cimport (
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
-from fastserve._sys cimport AGAIN, FAILED, fs_poll, fs_recv, fs_send
+from fastserve._sys cimport AGAIN, FAILED, fs_encrypts, fs_poll, fs_recv, fs_send
 
 import contextlib
 import os
@@ -63,6 +64,9 @@ cdef dict WAITS = {
     ssl.SSLWantReadError: (ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)"),
     ssl.SSLWantWriteError: (ssl.SSL_ERROR_WANT_WRITE, "The operation did not complete (write)"),
 } if ssl is not None else {}
+
+# SSL_OP_ENABLE_KTLS of OpenSSL 3, which Python has a name for from 3.12 on.
+OP_ENABLE_KTLS = 1 << 3
 
 cdef object SSLSocket = ssl.SSLSocket if ssl is not None else None
 # What the core goes around. Where somebody has put another in its place, on the class or a socket, it counts.
@@ -444,7 +448,14 @@ cdef bint _is_plainly_tls(object sock) except -1:
     """Whether all that it does is done by ssl's own methods, and nothing has been done yet."""
     if type(sock) is not SSLSocket or not sock.server_side or type(sock._sslobj) is not SSLObject:
         return False
+    if sock.context.options & OP_ENABLE_KTLS:
+        return False
     for name, original in ORIGINALS:
         if vars(SSLSocket).get(name) is not original or name in vars(sock):
             return False
     return sock._sslobj.shared_ciphers() is None
+
+
+def kernel_encrypts(sock):
+    """Whether what is written to the descriptor of a TLS socket leaves encrypted: OpenSSL asked for that."""
+    return bool(sock.context.options & OP_ENABLE_KTLS) and fs_encrypts(sock.fileno()) != 0

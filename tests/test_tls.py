@@ -12,6 +12,7 @@ import socket
 import ssl
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +33,8 @@ from pairs import (
     small_buffers,
 )
 
-from fastserve._conn import Connection
+from fastserve import _tls
+from fastserve._conn import Connection, open_streams
 from fastserve._tls import Layer
 
 BLOCK = bytes(range(256)) * 64  # one record
@@ -348,6 +350,60 @@ def test_nobody_is_kept_alive() -> None:
                 layer.read(1)
 
 
+# -- TLS in the kernel -----------------------------------------------------------------------------
+#
+# Where the kernel has none we say that it has: then what it should encrypt leaves as it is.
+
+
+def kernel_context() -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate())
+    context.options |= _tls.OP_ENABLE_KTLS
+    return context
+
+
+def test_a_context_that_asks_the_kernel_has_openssl_at_the_descriptor() -> None:
+    with shaking(kernel_context(), client_context()) as (ours, _):
+        assert not isinstance(vars(ours)["_sslobj"], Layer)
+        assert not _tls.kernel_encrypts(ours)  # no TCP: no kernel does
+
+
+def test_a_kernel_that_was_not_asked_is_not_asked(pair: Pair) -> None:
+    assert not _tls.kernel_encrypts(pair[0])
+
+
+@pytest.mark.parametrize("encrypts", [False, True])
+def test_files_leave_by_descriptor_where_the_kernel_encrypts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, encrypts: bool
+) -> None:
+    monkeypatch.setattr(_tls, "kernel_encrypts", lambda sock: encrypts)
+    path = tmp_path / "large"
+    path.write_bytes(LARGE)
+    with shaking(kernel_context(), client_context()) as (ours, theirs), path.open("rb") as file:
+        rfile, wfile = open_streams(ours)
+        sending = Task(send_file, wfile, file.fileno())
+        assert receive_exactly(theirs, 6) == b"before"
+        octets = receive_raw(theirs, len(LARGE)) if encrypts else receive_exactly(theirs, len(LARGE))
+        assert octets == LARGE
+        assert receive_exactly(theirs, 5) == b"after"  # OpenSSL's records go on
+        sending.result()
+        rfile.close()
+        wfile.close()
+
+
+def send_file(wfile: Any, file: int) -> None:
+    wfile.write(b"before")
+    wfile.send_file(file, 0, len(LARGE))
+    wfile.write(b"after")
+
+
+def receive_raw(sock: Any, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        data += os.read(sock.fileno(), size - len(data))
+    return bytes(data)
+
+
 # -- Where there is none ---------------------------------------------------------------------------
 
 
@@ -389,7 +445,7 @@ def patched_socket(sock: ssl.SSLSocket) -> None:
 def begun_by_another(sock: ssl.SSLSocket) -> None:
     assert select.select([sock], [], [], PATIENCE)[0]
     sock.setblocking(False)
-    with pytest.raises(ssl.SSLWantReadError):
+    with contextlib.suppress(ssl.SSLWantReadError):
         sock.do_handshake()
     sock.setblocking(True)
 

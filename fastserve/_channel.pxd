@@ -83,6 +83,7 @@ cdef class Channel:
     cdef double body_deadline(self, double now, double patience) noexcept
     cdef double answer_deadline(self, double now, double patience) noexcept
     cdef void fail(self) noexcept
+    cdef bint part(self) except False
     cdef bint give_up(self) except False
     cdef bint _make_room(self, Py_ssize_t least) except False
     cdef void _release(self) noexcept

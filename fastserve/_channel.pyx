@@ -482,6 +482,12 @@ cdef class Channel:
         self.queue = None
         self.queued = 0
 
+    cdef bint part(self) except False:
+        """All has been said: over TLS that is said too, to a client that may still listen."""
+        if self._layer() is not None and not self.broken and (self.layer.over or not self.ended):
+            self.layer.part(self.fd)
+        return True
+
     cdef bint give_up(self) except False:
         """A client that does not read: what it has not taken is not kept for it in the kernel either.
 

@@ -244,6 +244,7 @@ cdef class Connection:
         self._move(CLOSED)
         self.interest = 0
         if self.channel is not None:
+            self.channel.part()
             self.channel.let_go()
 
     def offer(self):
@@ -519,6 +520,7 @@ cdef class Connection:
         if self.channel.ended or (self.reader.is_spent() and self._discard() <= 0):
             return DO_END
         self.channel.consume(self.channel.stop - self.channel.start)
+        self.channel.part()
         return self._linger_on(now)
 
     cdef int _linger_on(self, double now) except -1:

@@ -19,6 +19,7 @@ cdef class Layer:
     cdef object decrypt         # inner.read
     cdef object encrypt         # inner.write
     cdef bint agreed            # the handshake is over, but for what we have still to send
+    cdef bint parted            # we have said goodbye
     cdef bint over              # the client's stream has ended, or what it sent was no TLS
     cdef readonly bint unwrapped    # the socket is a plain one again
     # The record that the octets received end in.
@@ -40,6 +41,7 @@ cdef class Layer:
     cdef int shake(self, int fd) except -1
     cdef Py_ssize_t take(self, int fd, uint8_t *at, Py_ssize_t room) except? -3
     cdef Py_ssize_t put(self, int fd, const uint8_t *at, Py_ssize_t size, bint more) except? -3
+    cdef bint part(self, int fd) except False
     cdef Py_ssize_t needs(self) noexcept
     cdef bint holds(self) except -1
     cdef bint lock(self) except False

@@ -186,6 +186,25 @@ cdef class Layer:
         finally:
             self.unlock()
 
+    cdef bint part(self, int fd) except False:
+        """Say goodbye, where that can be said at once.
+
+        Who is told knows that nothing was cut off, and OpenSSL keeps a session for the client's next
+        connection only where one of the two has said it.
+        """
+        if self.parted or not self.agreed:
+            return True
+        self.parted = True
+        self.lock()
+        try:
+            self.inner.shutdown()
+        except OSError:                     # for one that we would have to wait for the client's
+            pass
+        finally:
+            self._push_alert(fd)
+            self.unlock()
+        return True
+
     cdef Py_ssize_t needs(self) noexcept:
         """How much room take() must have."""
         return self._under_way() + LEAST_ROOM
@@ -315,7 +334,7 @@ cdef class Layer:
     def shutdown(self):
         """Say goodbye, wait for the client's, and return the socket, a plain one from then on."""
         self._until_done(SHUTDOWN, 0, None)
-        self.unwrapped = True
+        self.unwrapped = self.parted = True
         return self.sock()
 
     @property

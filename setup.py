@@ -19,8 +19,8 @@ DEBUG = SANITIZE or bool(os.environ.get("FASTSERVE_DEBUG"))
 KIND = "fuzz" if FUZZ else "sanitize" if SANITIZE else "debug" if DEBUG else "release"
 
 MODULES = [
-    "_head", "_parser", "_chunks", "_response", "_deadlines", "_channel", "_reader", "_writer", "_conn",
-    "_files", "_peer", "_poller", "_lane", "_lead", "_signals", "_own", "serving._driver",
+    "_head", "_parser", "_chunks", "_response", "_deadlines", "_tls", "_channel", "_files", "_reader", "_writer",
+    "_peer", "_conn", "_poller", "_lane", "_lead", "_signals", "_own", "serving._driver",
 ]
 
 DIRECTIVES = {

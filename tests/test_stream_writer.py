@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pairs import Ends, Task, receive_exactly, reset, response, small_buffers
+from pairs import TLS, Ends, Task, receive_exactly, reset, response, small_buffers
 
 from fastserve._response import ResponseHead
 
@@ -373,7 +373,7 @@ def test_each_head_counts_anew(ends: Ends) -> None:
 # -- Several threads -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["tcp", "tls"])
+@pytest.mark.parametrize("kind", ["tcp", "tls", "layer"])
 @pytest.mark.parametrize("block", [0, 65536])
 def test_threads_may_write_at_once(kind: str, block: int) -> None:
     """As a handler of server-sent events does, with a thread for the heartbeat: each write is sent once."""
@@ -400,8 +400,9 @@ def test_threads_may_write_at_once(kind: str, block: int) -> None:
         assert [len(octets) for octets, _ in pieces if octets[0] == name] == sizes
 
 
-def test_one_thread_may_read_while_another_writes() -> None:
-    with Ends("tls") as ends:
+@TLS
+def test_one_thread_may_read_while_another_writes(kind: str) -> None:
+    with Ends(kind) as ends:
         sending = Task(ends.peer.sendall, b"r" * 2000000)
         reading = Task(ends.rfile.read, 2000000)
         for _ in range(200):

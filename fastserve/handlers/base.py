@@ -547,7 +547,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def version_string(self) -> str:
         """Return the Server field's value: server_version and sys_version."""
-        return f"{self.server_version} {self.sys_version}"
+        return self.server_version + " " + self.sys_version
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """Return now, or ``timestamp`` in seconds since the epoch, as an IMF-fixdate (RFC 9110 5.6.7)."""

@@ -40,7 +40,7 @@ R = bench/results
 results:  # everything that is measured, for two hours and more, and bench/RESULTS.md with its charts
 	$(PYTHON) bench/run.py --workload all --json $(R)/all.json
 	-$(PYTHON) bench/promises.py --json $(R)/promises.json
-	$(PYTHON) bench/syscalls.py --json $(R)/syscalls.json
+	$(PYTHON) bench/syscalls.py --seconds 10 --json $(R)/syscalls.json
 	$(PYTHON) bench/results.py $(R)/all.json $(R)/promises.json $(R)/syscalls.json
 
 clean:

@@ -163,7 +163,8 @@ class Bench:
             return [runner.entry for runner in field.values()]
 
     def beside_idle(self, workload: Workload, contestants: list[Contestant], site: Path) -> list[Entry]:
-        """One runs at a time."""
+        """One runs at a time, with as many descriptors as this process may have."""
+        idle.allowed(self.args.idle)
         field = {contestant.name: contestant for contestant in contestants}
         entries: dict[str, Entry] = {}
         for _ in self.turns(workload):

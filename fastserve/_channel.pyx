@@ -456,7 +456,8 @@ cdef class Channel:
         cdef int file = piece.file.fd
         cdef size_t size = <size_t>min(piece.left, <int64_t>SENDFILE_CHUNK)
         # sendfile alone knows no MSG_DONTWAIT, and the socket is the handler's too: it stays as it was.
-        cdef int before = fs_set_nonblocking(self.fd, True)
+        # But for a descriptor that nobody else has: a lane accepts it as non-blocking.
+        cdef int before = fs_set_nonblocking(self.fd, True) if self.sock is not None else True
         with nogil:
             count = fs_sendfile(self.fd, file, piece.offset, size)
         if before == 0:

@@ -19,7 +19,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy
 
 from fastserve._ascii cimport same_nocase
-from fastserve._head cimport Field
+from fastserve._head cimport Field, RequestHead
+from fastserve._parser cimport NONE
 from fastserve._sys cimport fs_is_local, fs_look, fs_wall_clock
 
 from fastserve import limits
@@ -297,6 +298,19 @@ cdef class Recordings:
             return IF_MODIFIED_SINCE if same_nocase(name, b"if-modified-since", 17) else 0
         return IF_UNMODIFIED_SINCE if same_nocase(name, b"if-unmodified-since", 19) else 0
 
+    cdef Recording seek(self, RequestHead head, double now):
+        """A recording of the answer to a request that is here, fresh; None where there is none."""
+        cdef Recording recording = None
+        self.size = 0
+        if head.rejection == NONE and self.is_open(now):
+            self.size = self.key_of(<const uint8_t *>PyBytes_AS_STRING(head.raw), &head.spans, &head.framing)
+        if self.size:
+            recording = self.find(self.size)
+        if recording is not None:
+            self.begin_round()
+            recording = recording if self.is_fresh(recording) else None
+        return recording
+
     # -- Sending again --------------------------------------------------------------------------------
 
     cdef Recording find(self, Py_ssize_t size):
@@ -374,14 +388,18 @@ cdef class Recordings:
 
     # -- Recording --------------------------------------------------------------------------------------
 
-    cdef Take begin(self, Py_ssize_t size, object target):
-        """The answer to the request of `key` is about to be made: look at all that it may depend on. None: it is not to be recorded."""
-        cdef Take take = Take()
-        take.key = PyBytes_FromStringAndSize(<const char *>self.key, size)
-        take.began = fs_wall_clock()
-        named = self.policy.sources(target)
+    cdef Take begin(self, RequestHead head):
+        """The answer to the request that seek() was for is about to be made: look at all that it may depend on.
+
+        None: it is not to be recorded.
+        """
+        cdef Take take
+        named = self.policy.sources(head.target) if self.size else None
         if named is None:
             return None
+        take = Take()
+        take.key = PyBytes_FromStringAndSize(<const char *>self.key, self.size)
+        take.began = fs_wall_clock()
         for path, follows, whole in named:
             take.sources.append(look_at(path, follows, whole))
         return take
@@ -391,7 +409,7 @@ cdef class Recordings:
         cdef Source source
         cdef Py_ssize_t date_at
         cdef bytes head
-        if take.spoiled or not take.head_size or take.size > MOST_OCTETS:
+        if take.spoiled or not take.head_size or take.size > MOST_OCTETS or not self.is_open(self.looked):
             return False
         if self.hooked and take.status == 404:      # of which there is more to be told than log_request() does
             return False

@@ -20,8 +20,8 @@ from email.message import Message
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastserve._conn import attach, open_streams
 from fastserve._head import RequestHead
+from fastserve._offers import attach, open_streams
 from fastserve._own import OwnMethods
 from fastserve._parser import RequestParser
 from fastserve._reader import RequestReader

@@ -36,7 +36,6 @@ import socket
 import threading
 
 from fastserve import limits
-from fastserve._deadlines import of_server
 from fastserve.log import format_address
 
 try:
@@ -211,7 +210,7 @@ cdef class Connection:
 
     def turn_away(self, bytes octets not None, double now):
         """Answer before anything is read, if it is a plain socket, and part. Returns an action."""
-        if (self.made_sock is not None and type(self.made_sock) is not socket.socket) or fs_send(self.fd, <char *>octets, len(octets), 0) < 0:
+        if not self.is_plain or fs_send(self.fd, <char *>octets, len(octets), 0) < 0:
             return DO_END
         return self._told(self._linger_on(now), now)
 
@@ -514,8 +513,8 @@ cdef class Connection:
 
     cdef bint may_replay(self) noexcept:
         """Whether the next request may be answered without a handler, if it is here whole."""
-        return (self.is_plain and (self.state == WAITING or self.state == IDLE) and self.interest == EVENT_READ
-                and not self.found and not self.heard and not self.ending.begun
+        return (self.is_plain and (self.state == WAITING or self.state == IDLE)
+                and self.interest == EVENT_READ and not self.found and not self.heard and not self.ending.begun
                 and (self.channel is None or (self.channel.data == NULL and not self.channel.queue)))
 
     cdef bint take_over(self, const uint8_t *octets, Py_ssize_t size) except False:
@@ -564,7 +563,7 @@ cdef class Connection:
 
     @property
     def is_recorded(self):
-        """Whether the answer to the request that is here is recorded: replay() is to be called, no handler."""
+        """Whether the answer to the request that is here is recorded, so that replay() is to be called."""
         return self.next_answer is not None
 
     def replay(self, double now):

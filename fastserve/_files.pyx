@@ -1,7 +1,7 @@
 """Answers that were given, to be given again, and the files they are true of.
 
 An answer is recorded while a handler gives it (Take), with everything that it depends on: names, and what
-they stood for before it was made (Source). It may be sent again as long as all of them stand for the same, which
+they stood for before it was made (Source). It may be sent again as long as all of them stand for the same; that
 is asked of the system each time, once for all the requests that have been received by then (a round). What
 names a request is its key: method, version, whether the connection stays, target, and the fields that count.
 
@@ -178,8 +178,8 @@ cdef class Recordings:
     it is every now and then. It has
 
     ``fingerprint()``       what answers depend on beside those and the files, comparable; None: do not record
-    ``sources(target)``     what the answer to a request for a target (str) depends on, a list of (name, whether
-                            a link at its end is followed, whether more than its kind counts), or None
+    ``sources(target)``     what the answer to a request for a target (str) depends on: a list of (name,
+                            whether a link at its end is followed, whether more than its kind counts), or None
     ``negotiates``, ``lines``, ``hooked``   as the fields of those names, read behind each fingerprint()
     ``log_date(second)``, ``write(text)``   the form of a line's date (str), and where lines go
     ``tell(handler, head, status)``         have a handler log a request, where it is ``hooked``
@@ -314,7 +314,7 @@ cdef class Recordings:
     # -- Sending again --------------------------------------------------------------------------------
 
     cdef Recording find(self, Py_ssize_t size):
-        """The recording for `key`, None where there is none; is_fresh() and stamp() come before it is sent."""
+        """The recording for `key`, or None; is_fresh() and stamp() come before it is sent."""
         return self._find(PyBytes_FromStringAndSize(<const char *>self.key, size))
 
     cdef Recording recall(self, const uint8_t *head, Py_ssize_t size):
@@ -341,7 +341,7 @@ cdef class Recordings:
         return recording
 
     cdef bint begin_round(self) except False:
-        """All requests that are answered from here on have been received: a look from now on counts for them."""
+        """The requests that are answered from here on have been received: a look from now on counts for them."""
         cdef int64_t second = fs_wall_clock() // SECOND
         cdef bytes date
         self.round += 1
@@ -389,7 +389,7 @@ cdef class Recordings:
     # -- Recording --------------------------------------------------------------------------------------
 
     cdef Take begin(self, RequestHead head):
-        """The answer to the request that seek() was for is about to be made: look at all that it may depend on.
+        """The answer to the request that seek() was for is about to be made: look at what it may depend on.
 
         None: it is not to be recorded.
         """
@@ -411,7 +411,7 @@ cdef class Recordings:
         cdef bytes head
         if take.spoiled or not take.head_size or take.size > MOST_OCTETS or not self.is_open(self.looked):
             return False
-        if self.hooked and take.status == 404:      # of which there is more to be told than log_request() does
+        if self.hooked and take.status == 404:      # there is more to be told of it than log_request() does
             return False
         for source in take.sources:
             if not source.is_settled(take.began) or not fs_is_local(source.path):

@@ -158,7 +158,7 @@ cdef extern from *:
     /* What a name stands for: all that changes when that changes. */
     typedef struct {
         int64_t device, inode, size, modified, changed;     /* the times in ns since the epoch */
-        int kind;                                           /* S_IFMT's bits; minus errno where nothing is there */
+        int kind;                                           /* S_IFMT's bits, or minus errno */
     } fs_file;
 
     static inline void fs_look(const char *path, int follow, fs_file *file)

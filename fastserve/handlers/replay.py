@@ -1,8 +1,8 @@
 """Which answers may be recorded and sent again: those that say nothing but what the class and the files say.
 
 A class is replayable when everything that shapes its answers to GET and HEAD is the library's own, and it
-has set data only. What it may have of its own is what is no part of an answer: other methods, and the log. Its
-own end_headers() is one where the class says that it is pure. What is not proven is not replayed.
+has set data only. What it may have of its own is what is no part of an answer, other methods and the log, and
+an end_headers() of which the class says that it is pure. What is not proven is not replayed.
 
 Knows SimpleHTTPRequestHandler, and no connection; it is the policy that _files.Recordings asks.
 fastserve.server makes it.
@@ -72,7 +72,7 @@ SHAPING: Final = frozenset(name for kind in LIBRARY for name in vars(kind)) - DA
 PARAMETERS: Final = frozenset({"directory", "extra_response_headers"})
 
 # What is compared with a copy of itself, as its own methods can change it.
-COPIED: Final = {dict: dict, list: tuple}
+COPIED: Final[dict[type, Any]] = {dict: dict, list: tuple}
 PLAIN: Final = frozenset({str, bytes, int, float, bool, type(None), tuple, type})
 
 
@@ -142,7 +142,7 @@ def folder(directory: Any) -> str:
     if directory is None:
         return os.getcwd()
     if type(directory) is str or type(directory).__module__.partition(".")[0] == "pathlib":
-        return os.fspath(directory)
+        return str(os.fspath(directory))
     raise NotReplayable
 
 
@@ -184,16 +184,16 @@ class Replay:
 
     def _look(self) -> Any:
         kind, given = inner_class(self.maker)
-        if kind is not self.kind or not kind.replay:  # type: ignore[attr-defined]
+        if kind is not self.kind or not kind.replay:
             raise NotReplayable
         self._judge(kind)
         data = [copied(getattr(kind, name)) for name in sorted(DATA)]
         self._directory, here = folder(given.get("directory")), os.getcwd()
         headers = pairs(given.get("extra_response_headers"))
-        self.negotiates = bool(kind.precompressed)  # type: ignore[attr-defined]
-        self._follows, self._hides = kind.follow_symlinks, kind.hide_dotfiles  # type: ignore[attr-defined]
-        self._pages = tuple(kind.index_pages)  # type: ignore[attr-defined]
-        self._months = kind.monthname  # type: ignore[attr-defined]
+        self.negotiates = bool(kind.precompressed)
+        self._follows, self._hides = kind.follow_symlinks, kind.hide_dotfiles
+        self._pages = tuple(kind.index_pages)
+        self._months = kind.monthname
         types = dict(mimetypes.types_map), dict(mimetypes.suffix_map), dict(mimetypes.encodings_map)
         return data, self._directory, here, headers, types
 

@@ -19,8 +19,8 @@ DEBUG = SANITIZE or bool(os.environ.get("FASTSERVE_DEBUG"))
 KIND = "fuzz" if FUZZ else "sanitize" if SANITIZE else "debug" if DEBUG else "release"
 
 MODULES = [
-    "_head", "_parser", "_chunks", "_response", "_deadlines", "_channel", "_reader", "_writer", "_conn",
-    "_lead", "_signals", "_files", "_peer", "_poller", "_lane",
+    "_head", "_parser", "_chunks", "_response", "_deadlines", "_tls", "_channel", "_files", "_reader", "_writer",
+    "_peer", "_conn", "_poller", "_lane", "_lead", "_signals", "_own", "serving._driver",
 ]
 
 DIRECTIVES = {
@@ -60,7 +60,7 @@ setup(
         [
             Extension(
                 f"fastserve.{name}",
-                [f"fastserve/{name}.pyx"],
+                [f"fastserve/{name.replace('.', '/')}.pyx"],
                 define_macros=[("FASTSERVE_DEBUG", "1")] if DEBUG else [],
                 extra_compile_args=compile_args,
                 extra_link_args=link_args,

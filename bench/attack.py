@@ -22,11 +22,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import answers
 import load
 import processes
+from contestants import ROOT, TREE, handlers
 from processes import BenchError
 from report import aligned, spread, where
-from servers import ROOT, TREE, WORKLOADS, Contestant, Server, Workload, handlers, running
+from servers import Contestant, Server, running
+from workloads import WORKLOADS, Workload
 
 TOOL = ROOT / "tests" / "live" / "attackers.py"
 LARGE = 16 << 20  # bytes, more than a kernel takes at once
@@ -103,10 +106,10 @@ class Bench:
             for name, (contestant, workload, length) in ATTACKED.items():
                 site = Path(folder, contestant.name, "site")
                 site.mkdir(parents=True)
-                Path(site, "file1k.txt").write_bytes(WORKLOADS["file1k"].body)
+                workload.lay_out(workload, site)
                 Path(site, "large").write_bytes(bytes(LARGE))
                 with running(contestant, workload, site, self.server_core) as server:
-                    size = load.answer_size(server.place.port, workload.path, workload.body)
+                    size = answers.checked(server.place.port, workload).octets
                     self.wrk(server, size)
                     rows += [(name, *self.row(server, attack, size, length)) for attack in self.attacks()]
         print(aligned(rows))
@@ -148,8 +151,8 @@ class Bench:
     def wrk(self, server: Server, size: int) -> Rates:
         """Answers a second, all of them right: of time, and of the server's CPU."""
         before = processes.cpu_seconds(server.process.pid)
-        seen = load.wrk(server.place.port, server.place.workload.path, self.args.connections,
-                        self.args.seconds, self.load_core)
+        seen = load.wrk(server.place.port, server.place.workload, self.args.connections, self.args.seconds,
+                        self.load_core)
         server.ensure_alive()
         used = processes.cpu_seconds(server.process.pid) - before
         if seen.errors or not seen.requests or not seen.consists_of(size, self.args.connections):

@@ -3,7 +3,7 @@
  * epoll_wait, recv, send of one canned answer, on one thread. Of HTTP it knows only that a request head ends
  * with CRLF CRLF, so that split and pipelined requests get the right number of answers. For bench/run.py.
  *
- * usage: floor PORT [BODY_SIZE]                         the body is BODY_SIZE times the letter x
+ * usage: floor PORT [BODY_SIZE [close]]    the body is BODY_SIZE times the letter x; close: one request each
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -22,13 +22,15 @@ enum { MAX_FDS = 65536, MAX_EVENTS = 256, MAX_HEAD = 256, PATIENCE_MS = 1000 };
 static unsigned char matched[MAX_FDS]; /* how many bytes of CRLF CRLF a connection has sent last */
 static char *answer;
 static size_t answer_size;
+static int closing;
 
 static void make_answer(size_t body_size)
 {
     answer = malloc(MAX_HEAD + body_size);
     answer_size = snprintf(answer, MAX_HEAD,
                            "HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
-                           "Content-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", body_size);
+                           "Content-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n", body_size,
+                           closing ? "Connection: close\r\n" : "");
     memset(answer + answer_size, 'x', body_size);
     answer_size += body_size;
 }
@@ -63,9 +65,16 @@ static void serve(int fd)
     ssize_t size = recv(fd, data, sizeof data, 0);
     int alive = size > 0;
     for (int heads = alive ? count_heads(fd, data, size) : 0; alive && heads; heads--)
-        alive = send_answer(fd);
+        alive = send_answer(fd) && !closing;
     if (!alive)
         close(fd);
+}
+
+/* For a client that sends its request at once, in one piece: that is all that needs to be called for it. */
+static void serve_one(int fd)
+{
+    matched[fd] = 0;
+    serve(fd);
 }
 
 static void watch(int poller, int fd)
@@ -84,7 +93,9 @@ static int listen_on(int port)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* accepted sockets inherit it */
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 1024)) {
+    if (closing) /* accepted as soon as there is something to read, or the client has had a second */
+        setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 4096)) {
         perror("floor");
         exit(1);
     }
@@ -94,9 +105,10 @@ static int listen_on(int port)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr, "usage: floor PORT [BODY_SIZE]\n");
+        fprintf(stderr, "usage: floor PORT [BODY_SIZE [close]]\n");
         return 2;
     }
+    closing = argc > 3;
     make_answer(argc > 2 ? strtoul(argv[2], NULL, 10) : 1024);
     int listener = listen_on(atoi(argv[1])), poller = epoll_create1(0), fd;
     watch(poller, listener);
@@ -106,8 +118,8 @@ int main(int argc, char **argv)
             if (events[i].data.fd != listener)
                 serve(events[i].data.fd);
             else
-                while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0)
-                    watch(poller, fd);
+                while ((fd = accept4(listener, NULL, NULL, closing ? 0 : SOCK_NONBLOCK)) >= 0)
+                    closing ? serve_one(fd) : watch(poller, fd);
         }
     }
 }

@@ -1,22 +1,27 @@
-"""The client's side of a measurement: one request to check the answer, wrk to make the load.
+"""The load: wrk's arguments, and what it has seen. Knows an address and a workload, no contestant.
 
-Knows an address and a path, no contestant. Called by run.py.
+Called by run.py and its like.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import certificate
+from compiling import compiled
 from processes import BenchError, first_line, pinned
+from workloads import ENTRIES, PIPELINED, Workload
 
-SCRIPT = Path(__file__).with_name("done.lua")
+HERE = Path(__file__).resolve().parent
 TOLERANCE = 0.05  # of an answer's size: under load its fields may be a little longer or shorter
-PATIENCE = 5  # seconds: for one checked answer, and for wrk to end after its time
+PATIENCE = 10  # seconds for wrk to end after its time
+LIMIT = 10  # seconds an answer may take before wrk calls it an error
+ARGUMENTS = {"pipelined.lua": PIPELINED, "zipf.lua": ENTRIES}
 
 
 @dataclass(frozen=True)
@@ -26,9 +31,12 @@ class Load:
     requests: int
     seconds: float
     bytes: int
-    errors: int
+    errors: int  # of connections, and answers that took longer than LIMIT
     p50_us: float
     p99_us: float
+    refused: int = 0  # answers with a status from 400 up
+    handshakes: int = 0  # of TLS
+    resumed: int = 0  # of these
 
     def consists_of(self, answer_bytes: int, connections: int) -> bool:
         """Whether these were answers of that size.
@@ -48,29 +56,32 @@ def version() -> str:
     return first_line(["wrk", "-v"])
 
 
-def answer_size(port: int, path: str, body: bytes) -> int:
-    """Bytes on the wire of one answer, after two on one connection have been found right."""
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock, sock.makefile("rb") as answer:
-        for _ in range(2):
-            sock.sendall(request)
-            head = b"".join(iter(answer.readline, b"\r\n"))
-            if not head.startswith(b"HTTP/1.1 200 "):
-                raise BenchError(f"answered {head.splitlines()[:1]} to {path}")
-            if answer.read(len(body)) != body:
-                raise BenchError(f"answered {path} with the wrong body")
-            if f"content-length: {len(body)}\r\n".encode() not in head.lower():
-                raise BenchError(f"answered {path} without its Content-Length")
-    return len(head) + len(b"\r\n") + len(body)
-
-
-def wrk(port: int, path: str, connections: int, seconds: int, core: int) -> Load:
-    """Load one server from one thread on `core`."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT),
-               f"http://127.0.0.1:{port}{path}"]
+def wrk(port: int, workload: Workload, connections: int, seconds: int, core: int,
+        fields: tuple[str, ...] | None = None) -> Load:
+    """Load one server from one thread on `core`; `fields` where they are not the workload's own."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{LIMIT}s",
+               "-s", str(HERE / workload.script)]
+    for field in workload.fields if fields is None else fields:
+        command += ["-H", field]
+    command.append(f"{'https' if workload.tls else 'http'}://127.0.0.1:{port}{workload.path}")
+    if workload.script in ARGUMENTS:
+        command += ["--", str(ARGUMENTS[workload.script])]
+    env = {**os.environ, **(tls_environment(workload) if workload.tls else {})}
     with pinned(core):
-        run = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds + PATIENCE)
+        run = subprocess.run(command, check=False, capture_output=True, text=True, env=env,
+                             timeout=seconds + PATIENCE)
+    found: dict[str, float] = {}
     for line in run.stdout.splitlines():
-        if line.startswith("RESULT "):
-            return Load(**json.loads(line.removeprefix("RESULT ")))
-    raise BenchError(f"wrk failed: {run.stderr.strip() or run.stdout.strip()}")
+        mark, _, figures = line.partition(" ")
+        if mark in ("RESULT", "HANDSHAKES"):
+            found |= json.loads(figures)
+    if "requests" not in found:
+        raise BenchError(f"wrk failed: {run.stderr.strip() or run.stdout.strip()}")
+    return Load(**found)  # type: ignore[arg-type]
+
+
+def tls_environment(workload: Workload) -> dict[str, str]:
+    """handshakes.c says why wrk is not left alone with them."""
+    counter = compiled("handshakes.c", "handshakes.so", "-shared", "-fPIC")
+    return {**certificate.client_environment(), "LD_PRELOAD": str(counter),
+            **({} if workload.resumed else {"FORGET_SESSIONS": "yes"})}

@@ -35,7 +35,8 @@ def pinned(core: int) -> Iterator[None]:
 
 
 def concluded(work: Callable[[], object]) -> int:
-    """Do it, and return the exit status: 1 for a BenchError, which is told, and 130 for Ctrl-C."""
+    """Do it, and return the exit status: 1 for a BenchError, which is told, 130 for Ctrl-C and SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # unwinding is what stops everything
     try:
         work()
     except BenchError as reason:
@@ -87,6 +88,13 @@ def sockets(pid: int) -> int:
 
 def resident_bytes(leader: int) -> int:
     return sum(int(stat[23]) for stat in _session(leader)) * PAGE
+
+
+def passive_opens() -> int:
+    """Connections that all servers of this machine have accepted so far."""
+    names, numbers = (line.split() for line in Path("/proc/net/snmp").read_text().splitlines()
+                      if line.startswith("Tcp:"))
+    return int(numbers[names.index("PassiveOpens")])
 
 
 def _session(leader: int) -> Iterator[list[str]]:

@@ -1,13 +1,14 @@
-"""Rounds in, table and JSON out. Starts nothing but git. Called by run.py and stream.py."""
+"""Rounds in, tables and JSON out, and rounds again from JSON. Starts nothing but git. Called by others."""
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import statistics
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,23 @@ RESULTS = ROOT / "bench" / "results"
 
 
 @dataclass(frozen=True)
+class Idle:
+    """What a server was like without the idle connections, and what each of them has taken of memory."""
+
+    connections: int
+    bytes_each: float
+    rate_without: float
+    cpu_us_without: float
+
+
+@dataclass(frozen=True)
 class Round:
     """One contestant under load for a few seconds."""
 
     load: Load
     cpu_seconds: float
     resident_bytes: int
+    idle: Idle | None = None  # where the load was beside idle connections
 
     @property
     def rate(self) -> float:
@@ -31,7 +43,33 @@ class Round:
 
     @property
     def cpu_us(self) -> float:
-        return self.cpu_seconds * 1e6 / self.load.requests
+        """Of a request."""
+        return self.cpu_seconds * 1e6 / max(self.load.requests, 1)
+
+    @property
+    def cpu_per_gigabyte(self) -> float:
+        """Seconds."""
+        return self.cpu_seconds * 1e9 / self.load.bytes
+
+    @property
+    def rate_kept(self) -> float:
+        """Of the requests a second that there were without idle connections."""
+        assert self.idle
+        return self.rate / self.idle.rate_without
+
+    def as_json(self) -> dict[str, Any]:
+        idle = {"idle": {**asdict(self.idle), "rate_kept": self.rate_kept}} if self.idle else {}
+        return {**asdict(self.load), "rate": self.rate, "cpu_seconds": self.cpu_seconds,
+                "cpu_us": self.cpu_us, "cpu_per_gigabyte": self.cpu_per_gigabyte,
+                "resident_bytes": self.resident_bytes, **idle}
+
+
+def round_from(saved: dict[str, Any]) -> Round:
+    """What as_json() has made of it."""
+    def made(kind: Any, values: dict[str, Any]) -> Any:
+        return kind(**{each.name: values[each.name] for each in fields(kind) if each.name in values})
+    idle = made(Idle, saved["idle"]) if "idle" in saved else None
+    return Round(made(Load, saved), saved["cpu_seconds"], saved["resident_bytes"], idle)
 
 
 @dataclass(frozen=True)
@@ -43,16 +81,25 @@ class Entry:
     argv: list[str]
     answer_bytes: int
     rounds: list[Round]
+    per_gigabyte: bool = False
 
-    def ratio_to(self, other: Entry) -> float:
+    @property
+    def costs(self) -> list[float]:
+        """CPU time, round by round: of a request, or of a gigabyte."""
+        return [r.cpu_per_gigabyte if self.per_gigabyte else r.cpu_us for r in self.rounds]
+
+    def ratios_to(self, other: Entry) -> list[float]:
         """Neighbours in time are compared, so what drifts on the machine cancels."""
-        return statistics.median(own.cpu_us / its.cpu_us for own, its in zip(self.rounds, other.rounds))
+        return [own / its for own, its in zip(self.costs, other.costs)]
 
     def as_json(self) -> dict[str, Any]:
-        rounds = [{**asdict(r.load), "rate": r.rate, "cpu_seconds": r.cpu_seconds, "cpu_us": r.cpu_us,
-                   "resident_bytes": r.resident_bytes} for r in self.rounds]
         return {"version": self.version, "argv": self.argv, "answer_bytes": self.answer_bytes,
-                "rounds": rounds}
+                "per_gigabyte": self.per_gigabyte, "rounds": [r.as_json() for r in self.rounds]}
+
+
+def entry_from(name: str, saved: dict[str, Any]) -> Entry:
+    rounds = [round_from(each) for each in saved["rounds"]]
+    return Entry(name, saved["version"], saved["argv"], saved["answer_bytes"], rounds, saved["per_gigabyte"])
 
 
 def spread(values: list[float], digits: int) -> str:
@@ -63,19 +110,22 @@ def spread(values: list[float], digits: int) -> str:
 
 REFERENCES = ("floor", "http.server")  # whose CPU time that of the others is compared with
 
-HEADINGS = (
-    "server", "requests/s", "CPU us/request", *(f"x {name}" for name in REFERENCES),
-    "RSS MiB", "p50 us", "p99 us", "bytes", "errors",
-)
+
+def _headings(first: Entry) -> tuple[str, ...]:
+    idle = ("idle, bytes each", "rate kept") if first.rounds[0].idle else ()
+    cost = "CPU s/GB" if first.per_gigabyte else "CPU us/request"
+    return ("server", "requests/s", cost, *(f"x {name}" for name in REFERENCES), *idle, "RSS MiB", "p50 us",
+            "p99 us", "bytes", "errors")
 
 
 def _row(entry: Entry, references: list[Entry | None]) -> tuple[str, ...]:
     rounds = entry.rounds
     return (
         entry.name,
-        spread([r.rate for r in rounds], 0),
-        spread([r.cpu_us for r in rounds], 2),
-        *(f"{entry.ratio_to(other):.2f}" if other else "-" for other in references),
+        spread([r.rate for r in rounds], 1 if entry.per_gigabyte else 0),
+        spread(entry.costs, 3 if entry.per_gigabyte else 2),
+        *(f"{statistics.median(entry.ratios_to(other)):.2f}" if other else "-" for other in references),
+        *_idle_cells(rounds),
         f"{max(r.resident_bytes for r in rounds) / 2**20:.1f}",
         f"{statistics.median(r.load.p50_us for r in rounds):,.0f}",
         f"{statistics.median(r.load.p99_us for r in rounds):,.0f}",
@@ -84,10 +134,20 @@ def _row(entry: Entry, references: list[Entry | None]) -> tuple[str, ...]:
     )
 
 
-def table(entries: list[Entry]) -> str:
+def _idle_cells(rounds: list[Round]) -> tuple[str, ...]:
+    if not rounds[0].idle:
+        return ()
+    return (spread([r.idle.bytes_each for r in rounds if r.idle], 0),
+            spread([r.rate_kept for r in rounds], 2))
+
+
+def table(entries: list[Entry]) -> list[tuple[str, ...]]:
+    """Headings, and a row for each."""
+    if not entries:
+        return [("nobody took part",)]
     named = {entry.name: entry for entry in entries}
     references = [named.get(name) for name in REFERENCES]
-    return aligned([HEADINGS, *(_row(entry, references) for entry in entries)])
+    return [_headings(entries[0]), *(_row(entry, references) for entry in entries)]
 
 
 def aligned(rows: list[tuple[str, ...]]) -> str:
@@ -108,6 +168,7 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "kernel": platform.release(),
         "cpu": _cpu_model(),
+        "cpus": os.cpu_count(),
     }
 
 

@@ -18,9 +18,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from contestants import TREE, handlers
 from processes import BenchError, concluded
 from report import aligned, spread, where
-from servers import TREE, Contestant, Server, Workload, handlers, running
+from servers import Contestant, Server, running
+from workloads import Workload
 
 PATIENCE = 30  # seconds for one event
 

@@ -19,10 +19,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from load import answer_size
+from answers import checked
+from contestants import CONTESTANTS, TREE, handlers
 from processes import TICK, BenchError
 from report import aligned, spread, where
-from servers import CONTESTANTS, TREE, Contestant, Server, Workload, handlers, running
+from servers import Contestant, Server, running
+from workloads import Workload
 
 PATIENCE = 60  # seconds for a round
 REST = 14  # seconds; fastserve's threads end after ten without work
@@ -264,7 +266,7 @@ def overhead(args: argparse.Namespace, core: int) -> str:
 
 def at_once(server: Server, args: argparse.Namespace) -> str:
     """The same without anything to wait for."""
-    answer_size(server.place.port, "/", FILE.body)
+    checked(server.place.port, FILE)
     alone = latencies(one_by_one(server, "/", FILE.body, lambda count: count < args.requests))
     with crowd(server, 64) as clients:
         together = spread([max(clients.ask("/", FILE.body)) for _ in range(args.rounds)], 1)

@@ -26,10 +26,13 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import answers
 import load
+from contestants import TREE, handlers
 from processes import BenchError, concluded, cpu_seconds, members, sockets
 from report import aligned, spread, where
-from servers import TREE, WORKLOADS, Contestant, Server, handlers, running
+from servers import Contestant, Server, running
+from workloads import WORKLOADS
 
 COUNTS = (1, 2)
 IDLE_SOCKETS = 3  # a worker's that are no connections: one listens, two wake its loop
@@ -56,7 +59,7 @@ class Round:
 
 def options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/workers.py", description="Compare one worker with two.")
-    parser.add_argument("--workload", choices=list(WORKLOADS), default="file1k")
+    parser.add_argument("--workload", choices=["file1k", "hello"], default="file1k")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=3, help="of load, twice in a round")
     parser.add_argument("--connections", type=int, default=64)
@@ -79,10 +82,10 @@ class Bench:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as stack:
             site = Path(folder, "site")
             site.mkdir()
-            Path(site, workload.path.lstrip("/") or "index.html").write_bytes(workload.body)
+            workload.lay_out(workload, site)
             servers = [stack.enter_context(running(each, workload, site, self.server_core))
                        for each in CONTESTANTS]
-            sizes = [load.answer_size(each.place.port, workload.path, workload.body) for each in servers]
+            sizes = [answers.checked(each.place.port, workload).octets for each in servers]
             rounds: list[list[Round]] = [[] for _ in servers]
             for turn in range(self.args.rounds):
                 print(f"round {turn + 1} of {self.args.rounds}", file=sys.stderr)
@@ -108,7 +111,7 @@ class Bench:
 
     def load(self, server: Server, size: int) -> load.Load:
         place, connections = server.place, self.args.connections
-        seen = load.wrk(place.port, place.workload.path, connections, self.args.seconds, self.load_core)
+        seen = load.wrk(place.port, place.workload, connections, self.args.seconds, self.load_core)
         server.ensure_alive()
         if not seen.requests or seen.errors or not seen.consists_of(size, connections):
             raise BenchError(f"{server.contestant.name} answered otherwise under load")

@@ -4,6 +4,7 @@ from cpython.pythread cimport PyThread_type_lock
 from libc.stdint cimport int64_t, uint8_t
 
 from fastserve._deadlines cimport Deadlines
+from fastserve._tls cimport Layer
 
 
 cdef class Descriptor:
@@ -33,11 +34,14 @@ cdef class Channel:
     cdef int fd
     cdef int streams            # open ones: for them the descriptor stays, whoever closes the socket
     cdef bint driven            # a loop needs the descriptor longer than they do
-    cdef bint secure            # a TLS socket: only its own recv and send may touch the descriptor
+    cdef bint secure            # a TLS socket: only its layer, or its own methods, may touch the descriptor
+    cdef Layer layer            # of a TLS socket that has one, or None
+    cdef bint kernel            # the kernel encrypts what is written to the descriptor
     cdef bint ended             # the peer has ended its stream
     cdef bint broken            # nothing can be sent or received any more
     cdef bint shrunk            # that is so because a file that was being sent has become shorter
-    cdef bint wants_write       # the TLS layer must write before it can read, or the other way round
+    cdef bint reading_writes    # TLS must write before it can read
+    cdef bint writing_reads     # or the other way round
     cdef bint tunnel            # another protocol has begun: HTTP's framing counts no more
     cdef bint answered          # a response to the request whose body is being read has begun
     cdef Deadlines deadlines
@@ -66,6 +70,7 @@ cdef class Channel:
     cdef bint preload(self, const uint8_t *octets, Py_ssize_t size) except False
     cdef Py_ssize_t receive(self) except? -3
     cdef bint has_more(self) except -1
+    cdef bint hides(self) except -1
     cdef void consume(self, Py_ssize_t count) noexcept
     cdef bint send(self, const uint8_t *head, Py_ssize_t size, const uint8_t *body, Py_ssize_t length,
                    object owner) except False
@@ -74,16 +79,20 @@ cdef class Channel:
     cdef int _flush(self) except? -3
     cdef bint wait(self, bint readable, bint writable, double deadline) except False
     cdef bint _wait(self, bint readable, bint writable, double deadline) except False
+    cdef bint waits_to_read(self, bint readable) noexcept
     cdef double patience(self, double usual) except? -1
     cdef void begin_request(self, Py_ssize_t head_size) noexcept
     cdef double body_deadline(self, double now, double patience) noexcept
     cdef double answer_deadline(self, double now, double patience) noexcept
     cdef void fail(self) noexcept
+    cdef bint part(self) except False
     cdef bint give_up(self) except False
-    cdef bint _make_room(self) except False
+    cdef bint _make_room(self, Py_ssize_t least) except False
     cdef void _release(self) noexcept
     cdef Py_ssize_t _receive_secure(self) except? -3
-    cdef Py_ssize_t _secure(self, object method, object octets) except? -3
+    cdef Layer _layer(self)
+    cdef Py_ssize_t _send_layered(self, const uint8_t *at, Py_ssize_t size) except? -3
+    cdef Py_ssize_t _secure(self, object method, object octets, bint *turned) except? -3
     cdef Py_ssize_t _send_now(self, const uint8_t *head, Py_ssize_t size, const uint8_t *body,
                               Py_ssize_t length) noexcept
     cdef Py_ssize_t _send_secure(self, Piece piece) except? -3

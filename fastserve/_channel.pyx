@@ -2,7 +2,8 @@
 
 Nothing here waits but wait(): receive() and flush() do what the socket takes at once, so one channel
 serves the loop, which waits in its selector, and a thread of its own, which waits in poll(). Plain
-sockets are used by descriptor, whatever their mode; a TLS socket through its own methods.
+sockets are used by descriptor, whatever their mode; a TLS socket through the Layer that stands in it, or
+else through its own methods.
 
 One thread reads. Several may write: whoever touches what is to be sent, or the TLS socket, holds the
 channel's lock, and never while it waits.
@@ -29,6 +30,7 @@ from fastserve._sys cimport (
     AGAIN, FAILED, fs_poll, fs_pread, fs_recv, fs_reset_at_end, fs_send, fs_send_two, fs_sendfile,
     fs_set_nonblocking,
 )
+from fastserve._tls cimport Layer, layer_of
 
 import contextlib
 import socket
@@ -36,7 +38,7 @@ import struct
 import time
 from collections import deque
 
-from fastserve import limits
+from fastserve import _tls, limits
 
 try:
     import ssl
@@ -155,6 +157,8 @@ cdef class Channel:
         self.sock = sock
         self.fd = sock.fileno()
         self.secure = isinstance(sock, SSLSocket)
+        self.layer = layer_of(sock) if self.secure else None
+        self.kernel = self.secure and self.layer is None and _tls.kernel_encrypts(sock)
         # As socket.makefile() does: else the number could be another socket's while we still use it.
         sock._io_refs += 1
         self.streams = 2
@@ -201,7 +205,7 @@ cdef class Channel:
             return 0 if self.ended else FAILED
         if self.receiving:
             raise RuntimeError("another thread is reading")
-        self._make_room()
+        self._make_room(self.layer.needs() if self.layer is not None else 1)
         if self.secure:
             count = self._receive_secure()
         else:
@@ -221,7 +225,7 @@ cdef class Channel:
     cdef bint preload(self, const uint8_t *octets, Py_ssize_t size) except False:
         """Add octets that somebody else has received to an empty buffer."""
         fs_check(self.data == NULL and size <= RECEIVE_ROOM, "preload an empty buffer")
-        self._make_room()
+        self._make_room(size)
         # SAFETY: the first buffer has RECEIVE_ROOM octets.
         memcpy(self.data, octets, size)
         self.stop = size
@@ -230,7 +234,14 @@ cdef class Channel:
 
     cdef bint has_more(self) except -1:
         """Whether more than is in the buffer has come from the client, or the end of its stream."""
-        return self.ended or (self.secure and self.sock.pending() > 0) or fs_poll(self.fd, True, False, 0) > 0
+        return self.ended or self.hides() or fs_poll(self.fd, True, False, 0) > 0
+
+    cdef bint hides(self) except -1:
+        """Whether receive() would give something that the descriptor does not show."""
+        if self._layer() is not None:
+            return self.layer.holds()
+        # Of OpenSSL's own reading nothing is ahead of the record that it gives.
+        return self.secure and self.sock.pending() > 0
 
     cdef void consume(self, Py_ssize_t count) noexcept:
         """Take octets from the front; whoever pointed at them must be done with them."""
@@ -239,25 +250,29 @@ cdef class Channel:
         if self.start == self.stop:
             self._release()
 
-    cdef bint _make_room(self) except False:
+    cdef bint _make_room(self, Py_ssize_t least) except False:
         global spare
         cdef uint8_t *data
+        cdef Py_ssize_t room
         if self.data == NULL:
             self.data = spare if spare != NULL else <uint8_t *>malloc(RECEIVE_ROOM)
             spare = NULL
             self.room = RECEIVE_ROOM
-        elif self.stop == self.room and self.start >= self.room // 2:
+        if self.data == NULL:
+            raise MemoryError
+        if self.room - self.stop < least and self.start >= self.room // 2:
             memmove(self.data, self.data + self.start, self.stop - self.start)
             self.stop -= self.start
             self.start = 0
-        elif self.stop == self.room:
-            data = <uint8_t *>realloc(self.data, self.room * 2)
+        room = self.room
+        while room - self.stop < least:
+            room *= 2
+        if room != self.room:
+            data = <uint8_t *>realloc(self.data, room)
             if data == NULL:
                 raise MemoryError
             self.data = data
-            self.room *= 2
-        if self.data == NULL:
-            raise MemoryError
+            self.room = room
         return True
 
     cdef void _release(self) noexcept:
@@ -272,19 +287,32 @@ cdef class Channel:
         self.start = self.stop = self.room = 0
 
     cdef Py_ssize_t _receive_secure(self) except? -3:
-        """One TLS record, or what was left of the last one."""
+        """What has come, or, without a layer, one TLS record or what was left of the last one."""
         self.lock()
         self.receiving = True           # the GIL is given away, the buffer is not
         try:
+            if self._layer() is not None:
+                return self.layer.take(self.fd, self.data + self.stop, self.room - self.stop)
             return self._secure(self.sock.recv_into, PyMemoryView_FromMemory(
-                <char *>self.data + self.stop, self.room - self.stop, PyBUF_WRITE))
+                <char *>self.data + self.stop, self.room - self.stop, PyBUF_WRITE), &self.reading_writes)
         finally:
             self.receiving = False
             self.unlock()
 
-    cdef Py_ssize_t _secure(self, object method, object octets) except? -3:
-        """Call a TLS socket's method without waiting; its handler sees a blocking socket all the same."""
+    cdef Layer _layer(self):
+        """The layer, while the socket has it: a handler may have unwrapped that."""
+        if self.layer is not None and self.layer.unwrapped:
+            self.layer = None
+        return self.layer
+
+    cdef Py_ssize_t _secure(self, object method, object octets, bint *turned) except? -3:
+        """Call a TLS socket's method without waiting; its handler sees a blocking socket all the same.
+
+        It has `turned` where it waits for the other direction.
+        """
         cdef object sock = self.sock
+        cdef bint reads = turned == &self.reading_writes
+        turned[0] = False
         timeout = sock.gettimeout()
         try:
             sock.settimeout(0)
@@ -293,10 +321,10 @@ cdef class Channel:
             finally:
                 sock.settimeout(timeout)
         except TLS_WAITS as wait:
-            self.wants_write = isinstance(wait, TLSWantsWrite)
+            turned[0] = isinstance(wait, TLSWantsWrite) == reads
             return AGAIN
         except TLSEnded:
-            return 0 if method == sock.recv_into else FAILED
+            return 0 if reads else FAILED
         except OSError:                 # also of a socket that somebody closed
             return FAILED
 
@@ -401,7 +429,7 @@ cdef class Channel:
                 return AGAIN
             if count == FAILED:
                 self.fail()
-            elif count > 0:
+            elif count > 0 and self.layer is None:
                 self.gone += count
             if self.broken:             # or because a thread that reads has found it so
                 break
@@ -444,16 +472,29 @@ cdef class Channel:
     cdef Py_ssize_t _send_secure(self, Piece piece) except? -3:
         """Through the TLS socket; a file is read a part at a time, and the same part until it is sent."""
         cdef Py_ssize_t count
+        if self.kernel and piece.file is not None:
+            self.writing_reads = False
+            return self._send_range(piece)      # as OpenSSL's SSL_sendfile() does
         if piece.sent == piece.size and not piece.load():
             self.shrunk = True
             return FAILED
-        self.wants_write = True
-        count = self._secure(self.sock.send, PyMemoryView_FromMemory(
-            <char *>piece.at + piece.sent, piece.size - piece.sent, PyBUF_READ))
+        if self._layer() is not None:
+            count = self._send_layered(piece.at + piece.sent, piece.size - piece.sent)
+        else:
+            count = self._secure(self.sock.send, PyMemoryView_FromMemory(
+                <char *>piece.at + piece.sent, piece.size - piece.sent, PyBUF_READ), &self.writing_reads)
         if count > 0:
             piece.sent += count
             if piece.file is None:
                 self.queued -= count
+        return count
+
+    cdef Py_ssize_t _send_layered(self, const uint8_t *at, Py_ssize_t size) except? -3:
+        """Octets of the first piece; what the client has taken counts before all of them have left."""
+        cdef int64_t before = self.layer.carried
+        cdef Py_ssize_t count = self.layer.put(self.fd, at, size, len(self.queue) > 1)
+        self.gone += self.layer.carried - before
+        self.writing_reads = self.layer.reads_first
         return count
 
     cdef void fail(self) noexcept:
@@ -461,6 +502,12 @@ cdef class Channel:
         self.broken = True
         self.queue = None
         self.queued = 0
+
+    cdef bint part(self) except False:
+        """All has been said: over TLS that is said too, to a client that may still listen."""
+        if self._layer() is not None and not self.broken and (self.layer.over or not self.ended):
+            self.layer.part(self.fd)
+        return True
 
     cdef bint give_up(self) except False:
         """A client that does not read: what it has not taken is not kept for it in the kernel either.
@@ -476,6 +523,10 @@ cdef class Channel:
         return True
 
     # -- Waiting -------------------------------------------------------------------------------
+
+    cdef bint waits_to_read(self, bint readable) noexcept:
+        """What to wait for in order to read, or to write: TLS may have to do the other first."""
+        return not self.reading_writes if readable else self.writing_reads
 
     cdef double patience(self, double usual) except? -1:
         """How long to wait for the socket: its own timeout in seconds, where it has one, else `usual`."""
@@ -515,8 +566,9 @@ cdef class Channel:
     cdef bint _wait(self, bint readable, bint writable, double deadline) except False:
         cdef int milliseconds = -1, outcome = FAILED
         cdef double left
-        if self.secure and readable != writable:
-            readable, writable = not self.wants_write, self.wants_write
+        if readable != writable:
+            readable = self.waits_to_read(readable)
+            writable = not readable
         while outcome == FAILED:
             if deadline:
                 left = deadline - time.monotonic()

@@ -39,6 +39,7 @@ cdef class Connection:
     cdef int found                      # an action that the lane has found for it, DO_WAIT for none
     cdef bint heard                     # the lane has received something that is no recorded answer's request
     cdef double rest                    # when the last answer had left
+    cdef bint shaken                    # the TLS handshake has begun
     cdef bint closing                   # no further request is read
     cdef Ending ending
     cdef Deadlines deadlines
@@ -53,6 +54,10 @@ cdef class Connection:
     cdef Channel channel
     cdef readonly RequestReader reader  # rfile of the handler, unless that has replaced it
     cdef ResponseWriter writer
+
+    # For the driver.
+    cdef int be_ready(self, double now) except -1
+    cdef int go_on(self, bint close, double now) except -1
 
     # For the lane.
     cdef bint begin_bare(self, int fd, const fs_address *address, double now, double patience, Ending ending,
@@ -74,6 +79,7 @@ cdef class Connection:
     cdef double _stay(self, int state, double now) noexcept
     cdef int _wait(self, bint readable, double deadline) noexcept
     cdef int _shake_hands(self, double now) except -1
+    cdef int _shake_once(self) except -1
     cdef int _read(self, double now) except -1
     cdef int _look(self, double now) except -1
     cdef bint _collects(self, RequestHead head) noexcept

@@ -30,6 +30,7 @@ from fastserve._states cimport (
     ANSWERING, BODY, CLOSED, DRAINING, HANDSHAKING, HEAD, IDLE, LINGERING, SENDING, WAITING, fs_is_edge,
 )
 from fastserve._sys cimport AGAIN, fs_address, fs_peek, fs_poll, fs_recv, fs_send
+from fastserve._tls cimport Layer, layer_of, layered
 from fastserve._writer cimport NO_BODY, OCTETS_WAIT, ResponseWriter, UNDECLARED
 
 import socket
@@ -157,6 +158,9 @@ cdef class Connection:
 
         It may have been closed since the selector said so.
         """
+        return self.be_ready(now)
+
+    cdef int be_ready(self, double now) except -1:
         cdef int action = self.found
         if self.state == CLOSED:
             return DO_WAIT
@@ -176,6 +180,9 @@ cdef class Connection:
 
     def answered(self, bint close, double now):
         """The handler has answered a request; ``close`` where it wants no other. Returns an action."""
+        return self.go_on(close, now)
+
+    cdef int go_on(self, bint close, double now) except -1:
         if self.made_sock is not None and self.made_sock.fileno() < 0:
             # The handler detached the socket: the descriptor is its own now.
             self.channel.fail()
@@ -253,6 +260,7 @@ cdef class Connection:
         self.interest = 0
         self.found = DO_WAIT
         if self.channel is not None:
+            self.channel.part()
             self.channel.let_go()
 
     def close(self):
@@ -367,15 +375,33 @@ cdef class Connection:
 
     cdef int _wait(self, bint readable, double deadline) noexcept:
         """Wait for the next thing to happen in this state; TLS may have to write in order to read."""
-        if self.channel.secure:
-            readable = not self.channel.wants_write
-        self.interest = EVENT_READ if readable else EVENT_WRITE
+        self.interest = EVENT_READ if self.channel.waits_to_read(readable) else EVENT_WRITE
         self.deadline = deadline
         return DO_WAIT
 
     # -- Reading -------------------------------------------------------------------------------
 
     cdef int _shake_hands(self, double now) except -1:
+        cdef int awaited
+        try:
+            awaited = self._shake_once()
+        except OSError as error:        # also of a socket that somebody closed
+            self.failure = error
+            return DO_END
+        if awaited:
+            self.interest = awaited
+            return DO_WAIT
+        self._move(WAITING)
+        self.interest = EVENT_READ
+        self.deadline = now + (self.timeout or self.deadlines.idle)
+        return DO_WAIT
+
+    cdef int _shake_once(self) except -1:
+        """As far as what has come goes: the event to wait for, or 0 where that was the end."""
+        cdef Layer layer = layer_of(self.sock) if self.shaken else layered(self.sock)
+        self.shaken = True
+        if layer is not None:
+            return layer.shake(self.fd)
         timeout = self.sock.gettimeout()
         try:
             self.sock.settimeout(0)
@@ -384,15 +410,8 @@ cdef class Connection:
             finally:
                 self.sock.settimeout(timeout)
         except TLS_WAITS as wait:
-            self.interest = EVENT_WRITE if isinstance(wait, TLSWantsWrite) else EVENT_READ
-            return DO_WAIT
-        except OSError as error:        # also of a socket that somebody closed
-            self.failure = error
-            return DO_END
-        self._move(WAITING)
-        self.interest = EVENT_READ
-        self.deadline = now + (self.timeout or self.deadlines.idle)
-        return DO_WAIT
+            return EVENT_WRITE if isinstance(wait, TLSWantsWrite) else EVENT_READ
+        return 0
 
     cdef int _read(self, double now) except -1:
         """Take what has arrived. TLS is read until it is dry: the selector does not see its buffer."""
@@ -404,7 +423,7 @@ cdef class Connection:
                 return self._wait(True, self.deadline)
             if count > 0:
                 action = self._look(now)
-                if not self.channel.secure:
+                if not self.channel.hides():
                     return action
         if count > 0:
             return action
@@ -640,7 +659,7 @@ cdef class Connection:
         if rest == DRAIN:
             self.channel.awaited += self._stay(DRAINING, now)
             self._wait(True, self.channel.body_deadline(now, self.deadlines.progress))
-            return self._drain(now) if self.channel.secure else DO_WAIT
+            return self._drain(now) if self.channel.hides() else DO_WAIT
         return self._rest(now)
 
     cdef int _rest(self, double now) except -1:
@@ -656,7 +675,7 @@ cdef class Connection:
             action = self._look(now)
         else:
             self._wait(True, now + (self.timeout or self.deadlines.idle))
-        return self._read(now) if action == DO_WAIT and self.channel.secure else action
+        return self._read(now) if action == DO_WAIT and self.channel.hides() else action
 
     cdef int _rest_alone(self, double now) except -1:
         """The same, without a handler."""
@@ -673,7 +692,7 @@ cdef class Connection:
         cdef int rest = DRAIN
         while count > 0:
             rest = self.reader.finish()
-            if rest != DRAIN or not self.channel.secure:
+            if rest != DRAIN or not self.channel.hides():
                 return self._next(now, rest)
             self.channel.awaited += self._stay(DRAINING, now)
             self.deadline = self.channel.body_deadline(now, self.deadlines.progress)
@@ -694,6 +713,7 @@ cdef class Connection:
             return DO_END
         if self.channel is not None:
             self.channel.consume(self.channel.stop - self.channel.start)
+            self.channel.part()
         return self._linger_on(now)
 
     cdef int _linger_on(self, double now) except -1:

@@ -65,6 +65,8 @@ cdef class Recordings:
     cdef double look_again  # when it is taken anew, by the clock of `now`
     cdef double looked      # when that was asked last
     cdef uint8_t *key       # of the request that is looked for
+    cdef list heads         # heads of requests that had a recording, and the keys of these
+    cdef list keys_of_heads
     cdef dict by_key
     cdef dict by_source
     cdef Recording newest
@@ -85,6 +87,9 @@ cdef class Recordings:
     cdef bint is_open(self, double now) except -1
     cdef Py_ssize_t key_of(self, const uint8_t *base, const HeadSpans *spans, const Framing *framing) noexcept
     cdef Recording find(self, Py_ssize_t size)
+    cdef Recording recall(self, const uint8_t *head, Py_ssize_t size)
+    cdef bint remember(self, const uint8_t *head, Py_ssize_t size, Recording recording) except False
+    cdef Recording _find(self, bytes key)
     cdef Take begin(self, Py_ssize_t size, object target)
     cdef bint keep(self, Take take, bint close) except -1
     cdef bint begin_round(self) except False

@@ -13,7 +13,7 @@ they depend on, it asks a policy (handlers.replay). _writer fills a Take; _conn 
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy
@@ -34,6 +34,7 @@ cdef enum:
     # if-none-match, accept-encoding, if-modified-since, if-unmodified-since.
     COUNTED_LENGTHS = 1 << 5 | 1 << 8 | 1 << 13 | 1 << 15 | 1 << 17 | 1 << 19
     DATE_SIZE = 29
+    KEPT_HEADS = 1024           # a power of two
 
 # The fields that count, as a key has them. Those of the last three, and If-Range, may hold dates.
 cdef enum Counted:
@@ -152,6 +153,20 @@ cdef bint is_lasting(uint8_t counted, const uint8_t *value, Py_ssize_t length) n
     return counted < IF_RANGE or memchr(value, c'-', length) == NULL
 
 
+cdef size_t place_of(const uint8_t *octets, Py_ssize_t size) noexcept:
+    """Where a head is remembered: of all that have one place the last."""
+    cdef uint64_t mixed = <uint64_t>size, word
+    cdef Py_ssize_t at = 0
+    while at < size:
+        word = 0
+        # SAFETY: min() keeps within the `size` octets.
+        memcpy(&word, octets + at, min(size - at, 8))
+        mixed = (mixed ^ word) * <uint64_t>0x9e3779b97f4a7c15u
+        mixed ^= mixed >> 29
+        at += 8
+    return <size_t>(mixed & (KEPT_HEADS - 1))
+
+
 # -- All of them ---------------------------------------------------------------------------------
 
 @cython.final
@@ -185,12 +200,15 @@ cdef class Recordings:
         self.by_key = {}
         self.by_source = {}
         self.log = []
+        self.heads = [None] * KEPT_HEADS
+        self.keys_of_heads = [None] * KEPT_HEADS
 
     def __len__(self):
         return len(self.by_key)
 
     def clear(self):
         """Forget every answer."""
+        self.heads = [None] * KEPT_HEADS
         while self.oldest is not None:
             self._drop(self.oldest)
 
@@ -283,7 +301,26 @@ cdef class Recordings:
 
     cdef Recording find(self, Py_ssize_t size):
         """The recording for `key`, None where there is none; is_fresh() and stamp() come before it is sent."""
-        cdef Recording recording = self.by_key.get(PyBytes_FromStringAndSize(<const char *>self.key, size))
+        return self._find(PyBytes_FromStringAndSize(<const char *>self.key, size))
+
+    cdef Recording recall(self, const uint8_t *head, Py_ssize_t size):
+        """The recording for a request whose head was remembered, octet for octet; None says nothing."""
+        cdef size_t place = place_of(head, size)
+        cdef bytes same = self.heads[place]
+        if same is None or PyBytes_GET_SIZE(same) != size or memcmp(PyBytes_AS_STRING(same), head, size) != 0:
+            return None
+        return self._find(self.keys_of_heads[place])
+
+    cdef bint remember(self, const uint8_t *head, Py_ssize_t size, Recording recording) except False:
+        """A request with this head is one for a recording: clients send the same head again and again."""
+        cdef size_t place = place_of(head, size)
+        if size <= KEY_ROOM:
+            self.heads[place] = PyBytes_FromStringAndSize(<const char *>head, size)
+            self.keys_of_heads[place] = recording.key
+        return True
+
+    cdef Recording _find(self, bytes key):
+        cdef Recording recording = self.by_key.get(key)
         if recording is not None and recording is not self.newest:
             self._unlink(recording)
             self._link(recording)

@@ -44,6 +44,13 @@ cdef class RequestHead:
     cdef HeadSpans spans            # offsets into `raw`
     cdef Field[FEW_FIELDS] few
     cdef Framing framing
+    cdef bytes opening              # the request line with its end, once asked for
+    cdef tuple said                 # what request() gives, once asked for
 
+    cdef bytes request_line(self)
+    cdef bint is_repeated(self, const uint8_t *data, Py_ssize_t size) noexcept
+    cdef bint may_change(self) noexcept
+    cdef bint _is_method(self, const char *name, uint32_t length) noexcept
     cdef object _text(self, Span span)
+    cdef object _path(self)
     cdef Py_ssize_t _find(self, const char *name, Py_ssize_t length, Py_ssize_t start) noexcept

@@ -5,11 +5,11 @@ _parser makes them; _reader, headers and handlers.base ask.
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.ref cimport Py_INCREF
 from cpython.unicode cimport PyUnicode_DecodeLatin1
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy
 
@@ -70,6 +70,43 @@ cdef class RequestHead:
         if self.spans.fields != self.few:
             free(self.spans.fields)
 
+    # For _reader.
+
+    cdef bytes request_line(self):
+        """The request line of a good head, CRLF included."""
+        if self.opening is None:
+            self.opening = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.raw), self.spans.line.length + 2)
+        return self.opening
+
+    cdef bint is_repeated(self, const uint8_t *data, Py_ssize_t size) noexcept:
+        """Whether octets begin with this very head: then all that was found of it holds for them."""
+        cdef Py_ssize_t length = PyBytes_GET_SIZE(self.raw)
+        if self.rejection or size < length:
+            return False
+        # SAFETY: both hold `length` octets.
+        return memcmp(data, PyBytes_AS_STRING(self.raw), length) == 0
+
+    cdef bint may_change(self) noexcept:
+        """Whether it asks for another protocol."""
+        return self.framing.upgrade or self._is_method(b"CONNECT", 7)
+
+    # -- Inside ----------------------------------------------------------------------------------
+
+    cdef bint _is_method(self, const char *name, uint32_t length) noexcept:
+        # SAFETY: the parser measured the span within `raw`.
+        return (self.spans.method.length == length
+                and memcmp(PyBytes_AS_STRING(self.raw) + self.spans.method.start, name, length) == 0)
+
+    cdef object _path(self):
+        """The target; one slash begins it, for // would be a host in a redirect (CVE-2021-28861)."""
+        cdef Span path = self.spans.target
+        cdef const char *base = PyBytes_AS_STRING(self.raw)
+        # SAFETY: `path` stays within the target's span.
+        while path.length > 1 and base[path.start] == c'/' and base[path.start + 1] == c'/':
+            path.start += 1
+            path.length -= 1
+        return self._text(path)
+
     cdef object _text(self, Span span):
         # SAFETY: the parser measured every span within the octets that `raw` was copied from.
         return latin1_text(<const uint8_t *>PyBytes_AS_STRING(self.raw) + span.start, span.length)
@@ -94,6 +131,8 @@ cdef class RequestHead:
         """The method (str), None where the request line was refused before it ended."""
         if self.spans.method.length == 0:
             return None
+        if self._is_method(b"GET", 3):
+            return "GET"
         return shared_text(<const uint8_t *>PyBytes_AS_STRING(self.raw) + self.spans.method.start,
                            self.spans.method.length)
 
@@ -114,9 +153,17 @@ cdef class RequestHead:
         """(major, minor); (0, 0) where the version was refused."""
         return self.spans.major, self.spans.minor
 
-    def line(self):
-        """Return (requestline, method, target, version), the four that http.server's handlers keep."""
-        return self.requestline, self.method, self.target, self.version
+    def request(self):
+        """Return (requestline, method, path, version, keep_alive, is_plain), made once.
+
+        The path is the target, with one slash where several begin it. None where the head was refused.
+        """
+        if self.rejection:              # a body that did not come in time is told so, too
+            return None
+        if self.said is None:
+            self.said = (self.requestline, self.method, self._path(), self.version, self.keep_alive,
+                         self.is_plain)
+        return self.said
 
     def fields(self):
         """Return the header fields as a list of (name, value), in order, all of them."""

@@ -35,14 +35,9 @@ cdef double TICK = limits.TICK
 
 
 @cython.final
+@cython.freelist(64)
 cdef class Asked:
     """A request whose answer is recorded, and what was received behind it."""
-
-    cdef Connection conn
-    cdef Recording recording
-    cdef Py_ssize_t start           # of the request, in the arena
-    cdef Py_ssize_t size            # of its head
-    cdef Py_ssize_t received        # from `start` on
 
 
 @cython.final
@@ -52,23 +47,6 @@ cdef class Lane:
     ``connections`` is the loop's set, ``timers`` its Timers: a connection that the lane accepts is added to
     them, and taken from them when it ends here.
     """
-
-    cdef readonly Recordings recordings
-    cdef Poller poller
-    cdef object timers
-    cdef set connections
-    cdef object listener            # the target of the listener, whose connections are accepted here, or None
-    cdef int listening              # its descriptor
-    cdef double patience            # of the connections that are accepted, as Connection has it
-    cdef Ending ending
-    cdef Deadlines deadlines
-    cdef bint ends                  # whether a connection that ends may be closed here
-    cdef readonly double now        # when the last wait was over, by time.monotonic()
-    cdef RequestParser parser
-    cdef uint8_t *arena
-    cdef Py_ssize_t fill            # octets in it
-    cdef list asked                 # in this turn
-    cdef uint8_t *answers           # to pipelined requests
 
     def __cinit__(self):
         self.arena = <uint8_t *>malloc(ARENA)
@@ -96,7 +74,7 @@ cdef class Lane:
         """Whether a connection that ends may be closed without the server being asked to do it."""
         self.ends = ends
 
-    def turn(self, double timeout, bint once, ready not None):
+    cdef bint turn(self, double timeout, bint once, object ready) except False:
         """Wait, ``timeout`` seconds at most, until there is something for the loop to do.
 
         What there is is added to ``ready`` (a deque): targets, connections among them. ``once``: to return
@@ -109,10 +87,10 @@ cdef class Lane:
             self.now = self.poller.now()
             if self.recordings is None or not self.recordings.is_open(self.now) or self.recordings.hooked:
                 ready.extend(self.poller.ready)
-                return
+                return True
             self._attend(ready)
             if once or ready or self.now >= end or self.ending.begun:
-                return
+                return True
 
     cdef bint _attend(self, object ready) except False:
         for target in self.poller.ready:
@@ -164,11 +142,15 @@ cdef class Lane:
     cdef bint _look(self, Connection conn, Py_ssize_t count, object ready) except False:
         """Whether it begins with a request whose answer is recorded."""
         cdef Asked asked
-        cdef Py_ssize_t size
-        cdef Recording recording = self._find(self.fill, count, &size)
+        cdef const uint8_t *octets = self.arena + self.fill
+        cdef Py_ssize_t size = count
+        cdef Recording recording = self.recordings.recall(octets, count)
         if recording is None:
-            self._hand_over(conn, self.fill, count, ready)
-            return True
+            recording = self._find(self.fill, count, &size)
+            if recording is None:
+                return self._hand_over(conn, self.fill, count, ready)
+            if size == count:
+                self.recordings.remember(octets, count, recording)
         asked = Asked.__new__(Asked)
         asked.conn, asked.recording = conn, recording
         asked.start, asked.size, asked.received = self.fill, size, count
@@ -265,7 +247,7 @@ cdef class Lane:
                 if sent == size[0]:
                     size[0] = sent = 0
             recording = None
-            if rest[0] and not close[0]:
+            if rest[0] and not close[0] and sent == 0:
                 recording = self._find_next(asked.conn, end - rest[0], rest[0], &head)
         return fs_send(asked.conn.fd, self.answers, size[0], False) if size[0] and sent == 0 else sent
 
@@ -284,7 +266,8 @@ cdef class Lane:
         if action == DO_END:
             return self._end(conn, ready)
         if not conn.registered and conn.timer == 0:
-            return self._take_in(conn)
+            self._take_in(conn)
+            action = DO_WAIT if action == DO_SETTLE else action
         if action != DO_WAIT:
             conn.found = action
             ready.append(conn)

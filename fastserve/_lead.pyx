@@ -19,7 +19,7 @@ cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pythread cimport (
     WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_get_thread_ident,
-    PyThread_release_lock, PyThread_type_lock,
+    PyThread_release_lock,
 )
 from libc.stdint cimport uint64_t
 
@@ -82,17 +82,6 @@ cdef int LOOKS = <int>(limits.SIGNAL_DELAY / limits.LATE)
 cdef class Lead:
     """Free at first."""
 
-    cdef uint64_t word              # run and phase
-    cdef uint64_t asleep            # whether the next run has to wake the watcher
-    cdef uint64_t rung              # whether its watch() is to end
-    cdef uint64_t wanted            # whether it wants the lead for itself
-    cdef uint64_t seen              # the word, as the watcher saw it last
-    cdef int quiet                  # for how many looks it has been the same
-    cdef unsigned long leader       # the thread, 0 for none
-    cdef object conn                # whose handler is run, from enter() to leave()
-    cdef PyThread_type_lock alarm   # wakes the watcher
-    cdef PyThread_type_lock vacancy     # wakes the reserve
-
     def __cinit__(self):
         self.alarm = PyThread_allocate_lock()
         self.vacancy = PyThread_allocate_lock()
@@ -111,14 +100,20 @@ cdef class Lead:
 
     def enter(self, conn):
         """Code that may take any time is run from here on, for the sake of ``conn``."""
+        self.begin_run(conn)
+
+    def leave(self):
+        """It is over. Returns whether this thread still leads; another one does where not."""
+        return self.end_run()
+
+    cdef void begin_run(self, object conn) noexcept:
         fs_check(self.leader == PyThread_get_thread_ident(), "only the leader enters")
         self.conn = conn
         fs_store(&self.word, (self.word & ~<uint64_t>PHASES) + NEXT_RUN + BUSY)
         if fs_load(&self.asleep) and fs_swap(&self.asleep, True, False):
             PyThread_release_lock(self.alarm)
 
-    def leave(self):
-        """It is over. Returns whether this thread still leads; another one does where not."""
+    cdef bint end_run(self) noexcept:
         cdef uint64_t run
         if self.leader != PyThread_get_thread_ident():
             return False

@@ -20,6 +20,7 @@ cdef class RequestReader:
     cdef Ending ending          # of the loop, where the connection is one's
     cdef RequestParser parser
     cdef RequestHead head       # found and not yet taken, or the one the body belongs to
+    cdef RequestHead last       # the one that was found before the next
     cdef readonly bint closed
     cdef bint timed_out         # the next read is to say so
     cdef int mode               # which part of a request the next octet belongs to
@@ -40,6 +41,7 @@ cdef class RequestReader:
     cdef int look(self) except? -100
     cdef void refuse(self, int rejection)
     cdef bint _found(self, const uint8_t *data, Py_ssize_t size) except False
+    cdef bytes _head_line(self, Py_ssize_t limit)
     cdef Py_ssize_t _line_length(self) noexcept
     cdef void begin_body(self, RequestHead head)
     cdef Rest finish(self) except *

@@ -55,14 +55,14 @@ cdef class RequestReader:
 
     # -- Heads ---------------------------------------------------------------------------------
 
-    def next_line(self, size):
+    def next_line(self, Py_ssize_t size):
         """Return the next request's line, as ``readline(size)`` does, once its whole head has come.
 
         b'' where no further request can come. See await_head().
         """
         if self.mode != HEADED or self.timed_out:
             self.await_head()
-        return self.readline(size)
+        return self._head_line(size) if self.mode == HEADED else self.readline(size)
 
     def await_head(self):
         """Wait until a request head is complete or refused, or no more can come.
@@ -156,6 +156,12 @@ cdef class RequestReader:
             return COMPLETE
         if size == 0:
             return NEED_MORE
+        if self.parser.pos == 0 and self.last is not None and self.last.is_repeated(data, size):
+            self.head = self.last
+            self.line_start = 0
+            self.head_size = PyBytes_GET_SIZE(self.head.raw)
+            self.mode = HEADED
+            return COMPLETE
         verdict = self.parser.advance(data, size)
         # http.server's handlers tell a line that is too long by one octet more than it may have.
         if verdict == NEED_MORE or (verdict == -REQUEST_LINE_TOO_LONG
@@ -171,7 +177,7 @@ cdef class RequestReader:
 
     cdef bint _found(self, const uint8_t *data, Py_ssize_t size) except False:
         self.line_start = self.parser.head_start
-        self.head = self.parser.release(data, size)
+        self.head = self.last = self.parser.release(data, size)
         self.head_size = self.line_start + PyBytes_GET_SIZE(self.head.raw)
         self.mode = HEADED
         return True
@@ -183,7 +189,7 @@ cdef class RequestReader:
         self.mode = BODY
         self.channel.answered = False
         self.channel.begin_request(0)
-        self.may_change = head.framing.upgrade or head.method == "CONNECT"
+        self.may_change = head.may_change()
         self.left = -1 if head.framing.chunked else max(head.framing.content_length, 0)
 
     cdef bint has_body(self, Py_ssize_t size) noexcept:
@@ -428,15 +434,23 @@ cdef class RequestReader:
     def readline(self, size=-1):
         """Return bytes up to and with the next LF, at most ``size`` where it is not negative."""
         cdef Py_ssize_t limit = -1 if size is None else size
-        cdef Py_ssize_t length
         if self._is_next_line(limit):
             self.await_head()
-        if self.mode != HEADED or limit == 0 or self.timed_out or self.closed:
+        return self._head_line(limit) if self.mode == HEADED else self._generic_line(limit)
+
+    cdef bytes _head_line(self, Py_ssize_t limit):
+        """The line of a request whose head is here."""
+        cdef Py_ssize_t length
+        cdef bytes line
+        if limit == 0 or self.timed_out or self.closed:
             return self._generic_line(limit)
         length = self._line_length()
         self.line_size = length if limit < 0 else min(limit, length)
-        line = PyBytes_FromStringAndSize(
-            <const char *>self.channel.data + self.channel.start + self.line_start, self.line_size)
+        if self.line_size == length and not self.head.rejection:
+            line = self.head.request_line()
+        else:
+            line = PyBytes_FromStringAndSize(
+                <const char *>self.channel.data + self.channel.start + self.line_start, self.line_size)
         self.line = line if self.line_size == length else None
         self.mode = LINED
         return line

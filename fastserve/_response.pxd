@@ -18,14 +18,16 @@ cdef class ResponseHead:
 
     cdef bint _reserve(self, Py_ssize_t length) except False
     cdef bint _add(self, const void *octets, Py_ssize_t length) except False
-    cdef bint _add_status(self, int status) except False
-    cdef bint _add_text(self, object text) except False
-    cdef bint _end_line(self, Py_ssize_t start) except False
+    cdef Py_ssize_t _put_octets(self, Py_ssize_t at, const void *octets, Py_ssize_t length) except -1
+    cdef Py_ssize_t _put(self, Py_ssize_t at, object text) except -1
+    cdef Py_ssize_t _put_status(self, Py_ssize_t at, int status) except -1
+    cdef bint _end_line(self, Py_ssize_t length) except False
     cdef bint _endless(self, object method)
     cdef object _note_line(self, Py_ssize_t start, Py_ssize_t colon)
     cdef bytes _cut(self, Py_ssize_t start)
     cdef int _note(self, const uint8_t *name, Py_ssize_t size, const uint8_t *value,
                    Py_ssize_t length) noexcept
+    cdef bint is_pending(self) noexcept
     cdef bint bodiless(self, object method)
     cdef bint part(self) except -1
     cdef bint _ends_empty(self) noexcept

@@ -24,10 +24,24 @@ cdef extern from "Python.h":
 
 cdef enum:
     FIRST_ROOM = 512
+    SPARE = 2           # what ends a line, or a name
+    KEPT_OPENINGS = 16  # a power of two
+
+# The openings written last, one for each of the last four bits of a status.
+cdef list openings = [None] * KEPT_OPENINGS
 
 # What header() tells of a Connection field, as http.server reads it: the whole value, in any case.
 CONNECTION_CLOSE = 1
 CONNECTION_KEEP_ALIVE = 2
+
+
+@cython.final
+cdef class Opening:
+    """Status line, Server and Date, and what they were made of."""
+
+    cdef int status
+    cdef object protocol, reason, server, system, date
+    cdef bytes octets
 
 
 @cython.final
@@ -47,22 +61,46 @@ cdef class ResponseHead:
 
         Raises ValueError for CR, LF or NUL, UnicodeEncodeError past latin-1.
         """
-        cdef Py_ssize_t start = self.length
+        cdef Py_ssize_t start = self.length, end
         cdef int status = code
         if start == 0 and not self.pieces:
             self._forget()              # of a head that was never ended
-        try:
-            self._add_text(protocol)
-            self._add_status(status)
-            self._add_text(reason)
-            self._end_line(start)
-        except BaseException:
-            self.length = start         # no half line stays behind
-            raise
+        end = self._put(start, protocol)
+        end = self._put_status(end, status)
+        end = self._put(end, reason)
+        self._end_line(end)
         if self.pieces is not None:
             self.pieces.append(self._cut(start))
         self.status = status
         self.persistent = protocol >= "HTTP/1.1"
+
+    def begin(self, str protocol not None, code, reason, server, system, date):
+        """As status_line(), and then header() with Server, which has two parts, and with Date.
+
+        Most are made of the same objects as the last with that code, and are copied.
+        """
+        cdef int status = code
+        cdef Py_ssize_t start = self.length
+        cdef Opening kept = openings[status & (KEPT_OPENINGS - 1)]
+        if (kept is not None and self.pieces is None and kept.status == status and kept.date is date
+                and kept.reason is reason and kept.protocol is protocol
+                and kept.server is server and kept.system is system):
+            if start == 0:
+                self._forget()
+            self._add(PyBytes_AS_STRING(kept.octets), PyBytes_GET_SIZE(kept.octets))
+            self.status = status
+            self.persistent = protocol >= "HTTP/1.1"
+            return
+        self.status_line(protocol, status, reason)
+        self.header("Server", f"{server} {system}")
+        self.header("Date", date)
+        # What is no str may be another one the next time.
+        if self.pieces is None and type(reason) is type(server) is type(system) is type(date) is str:
+            kept = Opening.__new__(Opening)
+            kept.status, kept.protocol, kept.reason = status, protocol, reason
+            kept.server, kept.system, kept.date = server, system, date
+            kept.octets = PyBytes_FromStringAndSize(<const char *>self.data + start, self.length - start)
+            openings[status & (KEPT_OPENINGS - 1)] = kept
 
     def header(self, name, value):
         """Add ``name: value``, each a str or something str() takes.
@@ -70,16 +108,12 @@ cdef class ResponseHead:
         Returns CONNECTION_CLOSE or CONNECTION_KEEP_ALIVE where that is what the line says, else 0.
         Raises ValueError for CR, LF or NUL, UnicodeEncodeError past latin-1.
         """
-        cdef Py_ssize_t start = self.length, colon
-        try:
-            self._add_text(name)
-            colon = self.length
-            self._add(b": ", 2)
-            self._add_text(value)
-            self._end_line(start)
-        except BaseException:
-            self.length = start
-            raise
+        cdef Py_ssize_t start = self.length, colon, end
+        colon = self._put(start, name)
+        # SAFETY: _put leaves room for them.
+        memcpy(self.data + colon, b": ", 2)
+        end = self._put(colon + 2, value)
+        self._end_line(end)
         # RFC 9110 8.6 forbids it; and who counts by it would wait for a body that never comes.
         if self._is_lengthless() and colon - start == 14 and same_nocase(
                 self.data + start, b"content-length", 14):
@@ -128,7 +162,7 @@ cdef class ResponseHead:
     @property
     def pending(self):
         """Whether anything was written that has not been taken."""
-        return bool(self.pieces) if self.pieces is not None else self.length > 0
+        return self.is_pending()
 
     @property
     def lines(self):
@@ -143,6 +177,9 @@ cdef class ResponseHead:
         self.pieces = lines
 
     # For _writer.
+
+    cdef bint is_pending(self) noexcept:
+        return self.length > 0 if self.pieces is None else len(self.pieces) > 0
 
     cdef bint bodiless(self, object method):
         """Whether no body follows, whatever the head says of its length (RFC 9112 6.3)."""
@@ -228,11 +265,10 @@ cdef class ResponseHead:
                 and not self.bodiless(method) and method != "CONNECT")
 
     cdef bint _reserve(self, Py_ssize_t length) except False:
+        """Room for so many octets in all."""
         cdef Py_ssize_t room = self.room
         cdef void *data
-        if self.length + length <= room:
-            return True
-        while room < self.length + length:
+        while room < length:
             room = room * 2 if room else FIRST_ROOM
         data = realloc(self.data, room)
         if data == NULL:
@@ -242,34 +278,42 @@ cdef class ResponseHead:
         return True
 
     cdef bint _add(self, const void *octets, Py_ssize_t length) except False:
-        self._reserve(length)
-        # SAFETY: _reserve made room for `length` octets behind `self.length`.
-        memcpy(self.data + self.length, octets, length)
-        self.length += length
+        self.length = self._put_octets(self.length, octets, length)
         return True
 
-    cdef bint _add_status(self, int status) except False:
-        cdef char[5] text
-        if not 100 <= status <= 999:
-            return self._add_text(f" {status} ")
-        text[0] = text[4] = c' '
-        text[1] = <char>(c'0' + status // 100)
-        put_number(text + 2, status % 100)
-        return self._add(text, 5)
+    # A line is put behind what is there, and belongs to it once it is whole.
 
-    cdef bint _add_text(self, object text) except False:
+    cdef Py_ssize_t _put_octets(self, Py_ssize_t at, const void *octets, Py_ssize_t length) except -1:
+        """Put octets at an offset; returns the offset of their end, behind which is room for SPARE more."""
+        if at + length + SPARE > self.room:
+            self._reserve(at + length + SPARE)
+        # SAFETY: there is room for `length` octets.
+        memcpy(self.data + at, octets, length)
+        return at + length
+
+    cdef Py_ssize_t _put(self, Py_ssize_t at, object text) except -1:
+        cdef bytes octets
         if not isinstance(text, str):
             text = str(text)
         # A str of kind 1 holds its latin-1 form; of any other kind it has no such form.
         if PyUnicode_KIND(text) == 1:
-            return self._add(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
-        cdef bytes octets = text.encode("latin-1")
-        return self._add(PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets))
+            return self._put_octets(at, PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
+        octets = text.encode("latin-1")
+        return self._put_octets(at, PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets))
 
-    cdef bint _end_line(self, Py_ssize_t start) except False:
-        """End the line that began at `start`. Raises ValueError where it holds an end of its own."""
-        cdef const uint8_t *at = self.data + start
-        cdef const uint8_t *end = self.data + self.length
+    cdef Py_ssize_t _put_status(self, Py_ssize_t at, int status) except -1:
+        cdef char[5] text
+        if not 100 <= status <= 999:
+            return self._put(at, f" {status} ")
+        text[0] = text[4] = c' '
+        text[1] = <char>(c'0' + status // 100)
+        put_number(text + 2, status % 100)
+        return self._put_octets(at, text, 5)
+
+    cdef bint _end_line(self, Py_ssize_t length) except False:
+        """The line that reaches to there is whole. Raises ValueError where it holds an end of its own."""
+        cdef const uint8_t *at = self.data + self.length
+        cdef const uint8_t *end = self.data + length
         while True:
             at = fs_find_control(at, end)
             if at == end:
@@ -277,7 +321,10 @@ cdef class ResponseHead:
             if at[0] == c'\r' or at[0] == c'\n' or at[0] == 0:
                 raise ValueError("a header line must not hold CR, LF or NUL")
             at += 1
-        return self._add(b"\r\n", 2)
+        # SAFETY: _put left room for them.
+        memcpy(self.data + length, b"\r\n", 2)
+        self.length = length + 2
+        return True
 
     cdef object _note_line(self, Py_ssize_t start, Py_ssize_t colon):
         cdef int connection = self._note(self.data + start, colon - start, self.data + colon + 2,

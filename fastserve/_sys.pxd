@@ -98,6 +98,19 @@ cdef extern from *:
     #endif
     }
 
+    /* Whether the kernel makes TLS records of what is sent: struct tls_crypto_info of linux/tls.h tells. */
+    static inline int fs_encrypts(int fd)
+    {
+    #if defined(__linux__)
+        struct { uint16_t version, cipher; } info = {0, 0};
+        socklen_t size = sizeof info;
+        const int sol_tls = 282, tls_tx = 1;    /* that header is younger than some systems' */
+        return getsockopt(fd, sol_tls, tls_tx, &info, &size) == 0 && info.cipher != 0;
+    #else
+        return 0;
+    #endif
+    }
+
     static inline Py_ssize_t fs_pread(int file, void *at, size_t size, int64_t offset)
     {
         ssize_t n;
@@ -272,6 +285,7 @@ cdef extern from *:
     Py_ssize_t fs_send(int fd, const void *at, size_t size, bint more) noexcept nogil
     Py_ssize_t fs_send_two(int fd, const void *a, size_t m, const void *b, size_t n) noexcept nogil
     Py_ssize_t fs_sendfile(int fd, int file, int64_t offset, size_t size) noexcept nogil
+    int fs_encrypts(int fd) noexcept nogil
     Py_ssize_t fs_pread(int file, void *at, size_t size, int64_t offset) noexcept nogil
     int fs_set_nonblocking(int fd, bint on) noexcept nogil
     void fs_reset_at_end(int fd) noexcept nogil

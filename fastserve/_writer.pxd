@@ -31,6 +31,7 @@ cdef class ResponseWriter:
     cdef Py_ssize_t size
     cdef Py_ssize_t room
 
+    cdef bint _flush(self) except False
     cdef bint complete(self) noexcept
     cdef bint _reserve(self, Py_ssize_t length) except False
     cdef bint _push(self, const uint8_t *body, Py_ssize_t length, object owner) except False

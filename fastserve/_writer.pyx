@@ -54,7 +54,7 @@ cdef class ResponseWriter:
         self.block = block
 
     def send_head(self, ResponseHead head not None, method):
-        """Take what was written into ``head``; ``method`` is the request's (str or None).
+        """Take what was written into ``head``, if anything was; ``method`` is the request's (str or None).
 
         It leaves with the first bytes of the body where the head declares some, else at once. What is
         written behind a head that has not ended may be the rest of it, so it is not counted. The head of a
@@ -64,6 +64,8 @@ cdef class ResponseWriter:
         answer.
         """
         cdef bint body, waits, framed
+        if not head.is_pending():
+            return False
         head.gather()
         body = not head.bodiless(method)
         framed = self.left != UNDECLARED and head.status >= 200
@@ -235,20 +237,20 @@ cdef class ResponseWriter:
 
     def flush(self):
         """Send what waits: a head without its body, or what was gathered."""
-        self._check_open()
-        if not (self.size or self.channel.queue):
-            return
-        self.channel.lock()
-        try:
-            self._push(NULL, 0, None)
-        finally:
-            self.channel.unlock()
-        self._settle()
+        self._flush()
+
+    def end_response(self, ResponseHead head=None):
+        """Flush after a response was written, its head into ``head``.
+
+        Returns whether it has the length it declared, and nothing is left of the head.
+        """
+        self._flush()
+        return self.complete() and (head is None or not head.is_pending())
 
     def drain(self):
         """Send all that was written and wait until the socket has it: somebody else may write to that."""
         if self.size or self.channel.queue:
-            self.flush()
+            self._flush()
             self._wait_below(0)
 
     def fileno(self):
@@ -276,7 +278,7 @@ cdef class ResponseWriter:
         """Flush and write no more. The connection stays with whoever owns it."""
         if not self.closed:
             try:
-                self.flush()
+                self._flush()
             finally:
                 self.closed = True
                 self.channel.stream_closed()
@@ -290,6 +292,17 @@ cdef class ResponseWriter:
 
     def __exit__(self, *exc_info):
         self.close()
+
+    cdef bint _flush(self) except False:
+        self._check_open()
+        if not (self.size or self.channel.queue):
+            return True
+        self.channel.lock()
+        try:
+            self._push(NULL, 0, None)
+        finally:
+            self.channel.unlock()
+        return self._settle()
 
     cdef bint complete(self) noexcept:
         return self.left <= 0 and self.left != EXCEEDED

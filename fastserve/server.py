@@ -293,6 +293,9 @@ class HTTPSServer(HTTPServer):
     Raises RuntimeError where Python has no ssl module, OSError where the files are not right.
     """
 
+    # Whether the kernel may encrypt, where it and OpenSSL offer that: files leave by sendfile then.
+    kernel_tls: bool = True
+
     def __init__(
         self,
         server_address: Any,
@@ -326,7 +329,8 @@ class HTTPSServer(HTTPServer):
         tls.defer_handshakes(self.socket)
 
     def _create_context(self) -> "ssl.SSLContext":
-        return tls.make_context(self.certfile, self.keyfile, self.password, self.alpn_protocols)
+        return tls.make_context(
+            self.certfile, self.keyfile, self.password, self.alpn_protocols, self.kernel_tls)
 
 
 class ThreadingHTTPSServer(socketserver.ThreadingMixIn, HTTPSServer):

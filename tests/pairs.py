@@ -26,6 +26,7 @@ from fastserve._conn import SETTLE, WAIT, Connection, attach, open_streams
 from fastserve._deadlines import Ending, of_server
 from fastserve._head import RequestHead
 from fastserve._response import ResponseHead
+from fastserve._tls import Layer
 from fastserve.limits import Timeouts
 from fastserve.serving.timers import Timers
 
@@ -81,7 +82,27 @@ def tls_pair() -> tuple[socket.socket, socket.socket]:
     return server, client
 
 
-PAIRS = {"unix": socket.socketpair, "tcp": tcp_pair, "records": record_pair, "tls": tls_pair}
+def layer_pair() -> tuple[socket.socket, socket.socket]:
+    """The same, but that a loop makes the handshake: beneath the socket is a Layer."""
+    ours, theirs = socket.socketpair()
+    server = server_context().wrap_socket(ours, server_side=True, do_handshake_on_connect=False)
+    client = client_context().wrap_socket(theirs, server_hostname="localhost", do_handshake_on_connect=False)
+    conn = Connection(server, ("client", 1), NOW, handshaking=True)
+    shaking = Task(client.do_handshake)
+    while conn.state_name == "HANDSHAKING":
+        assert select.select([server], [], [], PATIENCE)[0]
+        conn.ready(NOW)
+    shaking.result()
+    assert isinstance(vars(server)["_sslobj"], Layer)
+    return server, client
+
+
+PAIRS = {
+    "unix": socket.socketpair, "tcp": tcp_pair, "records": record_pair, "tls": tls_pair, "layer": layer_pair,
+}
+
+# Without a layer and with one.
+TLS = pytest.mark.parametrize("kind", ["tls", "layer"])
 
 REQUEST_CONFIG = """
 [req]
@@ -258,6 +279,7 @@ class Driven:
         """What a handler does with one request; the action."""
         head = next_head(self.rfile)
         assert head is not None
+        assert (head.request() is None) == bool(head.rejection)
         self.rfile.read(read)
         self.wfile.send_head(response(len(body)), head.method)
         self.wfile.write(body)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from helpers import descriptors, nothing_left_behind, request, wait_until
-from pairs import Ends, Task, next_head, receive_exactly, response, small_buffers
+from pairs import TLS, Ends, Task, next_head, receive_exactly, response, small_buffers
 
 from fastserve import limits
 
@@ -20,7 +20,7 @@ PATTERN = bytes(range(251)) * 1100  # 276,100 octets that repeat at no power of 
 LARGE = PATTERN * 40  # 11 MB
 
 
-@pytest.fixture(params=["unix", "tcp", "tls"])
+@pytest.fixture(params=["unix", "tcp", "tls", "layer"])
 def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
     with nothing_left_behind(), Ends(request.param) as ends:
         yield ends
@@ -195,7 +195,7 @@ def test_a_file_one_way_and_a_body_the_other(ends: Ends, large: int) -> None:
     giving = Task(ends.peer.sendall, octets)
     assert next_head(ends.rfile) is not None
     if isinstance(ends.sock, ssl.SSLSocket):
-        assert ends.rfile.read() == LARGE  # a TLS socket is for one thread at a time
+        assert ends.rfile.read() == LARGE  # a TLS socket, the client's too, is for one thread at a time
         giving.result()
         reading = Task(receive_exactly, ends.peer, len(LARGE))
         ends.wfile.send_file(large, 0, len(LARGE))
@@ -265,8 +265,9 @@ def test_a_file_that_grows(ends: Ends, tmp_path: Path, size: int) -> None:
 # -- TLS -------------------------------------------------------------------------------------------
 
 
-def test_a_body_in_tls_records_of_any_size() -> None:
-    with Ends("tls") as ends:
+@TLS
+def test_a_body_in_tls_records_of_any_size(kind: str) -> None:
+    with Ends(kind) as ends:
         body = PATTERN[:100000]
         octets = memoryview(request("POST", body=body) + request(target="/next"))
         giving = Task(send_records, ends.peer, octets, [1, 100, 16384, 7, 16000])
@@ -285,8 +286,9 @@ def send_records(sock: socket.socket, octets: memoryview, sizes: list[int]) -> N
         octets, n = octets[size:], n + 1
 
 
-def test_a_tls_client_that_says_goodbye() -> None:
-    with Ends("tls") as ends:
+@TLS
+def test_a_tls_client_that_says_goodbye(kind: str) -> None:
+    with Ends(kind) as ends:
         ends.take(request("POST", body=b"x" * 10)[:-5], end=False)
         leaving = Task(ends.peer.unwrap)
         assert ends.rfile.read() == b"xxxxx"
@@ -295,8 +297,9 @@ def test_a_tls_client_that_says_goodbye() -> None:
         leaving.result().close()
 
 
-def test_a_tls_client_that_just_goes() -> None:
-    with Ends("tls") as ends:
+@TLS
+def test_a_tls_client_that_just_goes(kind: str) -> None:
+    with Ends(kind) as ends:
         ends.take(request("POST", body=b"x" * 10)[:-5], end=False)
         ends.peer.close()
         assert ends.rfile.read(5) == b"xxxxx"

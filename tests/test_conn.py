@@ -384,6 +384,18 @@ def test_each_state_has_its_time(driven: Driven, state: str) -> None:
     assert driven.conn.expire(NOW + TIMES[state] + TICK) == (ANSWER if state in ("HEAD", "BODY") else END)
 
 
+def test_a_repeated_head_whose_body_comes_too_slowly_is_refused(driven: Driven) -> None:
+    driven.begin(post(9))
+    driven.answer()
+    driven.more(post(9)[:-1])
+    assert driven.state == "BODY"
+    assert driven.conn.expire(NOW + 60) == ANSWER
+    head = next_head(driven.rfile)
+    assert head is not None
+    assert head.request() is None
+    assert NAMES[head.rejection] == "REQUEST_TIMEOUT"
+
+
 @pytest.mark.parametrize("octets", [
     b"\r\n", b"G", b"GET / HT", b"GET / HTTP/1.1\r", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n",
     post(9)[:-9], post(9)[:-1],

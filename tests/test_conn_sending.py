@@ -19,6 +19,7 @@ from helpers import PATIENCE, request
 from pairs import (
     NOW,
     READ,
+    TLS,
     WRITE,
     Driven,
     Handler,
@@ -287,10 +288,11 @@ def test_a_handshake_that_never_comes_is_the_end() -> None:
     driven.close()
 
 
+@TLS
 @pytest.mark.parametrize("first", [1, 1000, 10000, 16000])
-def test_pipelined_requests_in_tls_records(first: int) -> None:
+def test_pipelined_requests_in_tls_records(kind: str, first: int) -> None:
     """A record may hold more than the buffer has room for; the selector does not see what TLS keeps."""
-    octets, driven = request(target="/" + "x" * 300) * 100, Driven("tls")
+    octets, driven = request(target="/" + "x" * 300) * 100, Driven(kind)
     driven.begin()
     for piece in (octets[:first], octets[first : first + 16384], octets[first + 16384 :]):
         driven.peer.sendall(piece)
@@ -308,8 +310,9 @@ def test_pipelined_requests_in_tls_records(first: int) -> None:
     driven.close()
 
 
-def test_what_is_written_over_tls_leaves_at_once() -> None:
-    driven = Driven("tls")
+@TLS
+def test_what_is_written_over_tls_leaves_at_once(kind: str) -> None:
+    driven = Driven(kind)
     driven.begin(GET)
     next_head(driven.rfile)
     driven.peer.settimeout(1)
@@ -322,8 +325,9 @@ def test_what_is_written_over_tls_leaves_at_once() -> None:
         driven.close()
 
 
-def test_a_body_passed_over_in_tls_makes_progress() -> None:
-    driven = Driven("tls")
+@TLS
+def test_a_body_passed_over_in_tls_makes_progress(kind: str) -> None:
+    driven = Driven(kind)
     assert driven.begin(request("POST", "/", "Content-Length: 100000")) == ANSWER
     assert driven.answer(read=0) == WAIT
     for n in range(1, 4):
@@ -347,8 +351,9 @@ def test_a_tls_socket_that_somebody_closed(state: str) -> None:
         conn.closed()
 
 
-def test_a_tls_socket_is_a_blocking_one_for_its_handler() -> None:
-    driven = Driven("tls")
+@TLS
+def test_a_tls_socket_is_a_blocking_one_for_its_handler(kind: str) -> None:
+    driven = Driven(kind)
     driven.begin(GET)
     try:
         assert driven.sock.gettimeout() is None

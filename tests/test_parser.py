@@ -213,7 +213,7 @@ def test_a_head_outlives_its_buffer_and_its_parser() -> None:
     parser.feed(b"POST /other HTTP/1.0\r\nX: y\r\n\r\n")
     del parser
     assert head.raw == GET
-    assert head.line() == ("GET /a?b HTTP/1.1", "GET", "/a?b", "HTTP/1.1")
+    assert head.request() == ("GET /a?b HTTP/1.1", "GET", "/a?b", "HTTP/1.1", True, True)
     assert head.fields() == [("Host", "a"), ("Accept", "x"), ("accept", "y"), ("A", "")]
 
 
@@ -297,6 +297,27 @@ def test_few_fields_and_many(count: int) -> None:
         assert (head.content_length, head.chunked, head.keep_alive) == (-1, False, False)
 
 
+@pytest.mark.parametrize(("target", "path"), [
+    ("/", "/"), ("//", "/"), ("///a//b", "/a//b"), ("*", "*"), ("http://a//", "http://a//"),
+    ("/\xe9", "/\xe9"),
+])
+def test_a_path_begins_with_one_slash(target: str, path: str) -> None:
+    head = parse(f"GET {target} HTTP/1.0\r\n\r\n".encode("latin-1"))
+    assert head.request() == (f"GET {target} HTTP/1.0", "GET", path, "HTTP/1.0", False, True)
+    assert head.target == target
+
+
+@pytest.mark.parametrize(("fields", "stays", "plain"), [
+    ("", True, True),
+    ("Connection: close\r\n", False, True),
+    ("Transfer-Encoding: chunked\r\n", True, False),
+    ("Content-Length: 1\r\nExpect: 100-continue\r\n", True, False),
+])
+def test_a_request_says_what_follows_it(fields: str, stays: bool, plain: bool) -> None:
+    head = parse(f"POST /a HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode())
+    assert head.request() == ("POST /a HTTP/1.1", "POST", "/a", "HTTP/1.1", stays, plain)
+
+
 # -- Refused heads: what an error page and a log line need ------------------------------------------
 
 @pytest.mark.parametrize(("octets", "requestline", "method", "target", "version"), [
@@ -317,7 +338,9 @@ def test_what_is_known_of_a_refused_head(octets: bytes, requestline: str, method
                                          target: str | None, version: str) -> None:
     head = parse(octets)
     assert head.rejection > 0
-    assert head.line() == (requestline, method, target, version)
+    assert (head.requestline, head.method, head.target) == (requestline, method, target)
+    assert head.version == version
+    assert head.request() is None
 
 
 @pytest.mark.parametrize("version", [b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.x", b"nonsense"])

@@ -53,6 +53,112 @@ def test_a_head_of_any_size() -> None:
     assert head.take().split(b"\r\n")[1:-1] == [f"{name}: {name * 20}".encode() for name in names]
 
 
+# -- The opening, which is kept ----------------------------------------------------------------------
+
+OPENING = ("HTTP/1.1", 200, "OK", "Server/1", "Python/3", "today")
+
+
+def opened(head: ResponseHead, *parts: Any) -> bytes:
+    head.begin(*parts)
+    return head.take()
+
+
+def written(protocol: str, status: int, reason: Any, server: Any, system: Any, date: Any) -> bytes:
+    """The same, line by line."""
+    head = ResponseHead()
+    head.status_line(protocol, status, reason)
+    head.header("Server", f"{server} {system}")
+    head.header("Date", date)
+    return head.take()
+
+
+@pytest.mark.parametrize(("place", "value"), [
+    (0, "HTTP/1.0"), (1, 216), (1, 404), (1, 7), (2, "other"), (2, 5), (3, "other"), (4, ""),
+    (5, "yesterday"),
+])
+def test_an_opening_is_of_what_it_is_given(place: int, value: Any) -> None:
+    head, other = ResponseHead(), list(OPENING)
+    other[place] = value
+    for _ in range(2):
+        for parts in (OPENING, tuple(other), OPENING):
+            assert opened(head, *parts) == written(*parts)
+
+
+def test_an_opening_of_other_objects_is_made_anew() -> None:
+    """Equal ones are the same octets, but not known to be."""
+    for parts in (OPENING, tuple("".join(list(part)) if isinstance(part, str) else part for part in OPENING)):
+        assert opened(ResponseHead(), *parts) == written(*OPENING)
+
+
+class Fickle:
+    """Another text each time."""
+
+    def __init__(self) -> None:
+        self.said = 0
+
+    def __str__(self) -> str:
+        self.said += 1
+        return str(self.said)
+
+
+@pytest.mark.parametrize("place", [2, 3, 4, 5])
+def test_what_is_no_str_is_asked_each_time(place: int) -> None:
+    parts: list[Any] = list(OPENING)
+    parts[place] = Fickle()
+    head = ResponseHead()
+    assert opened(head, *parts) != opened(head, *parts)
+
+
+def test_a_kept_opening_says_what_a_status_line_says() -> None:
+    for status, ended in ((200, b"Connection: close\r\n\r\n"), (204, b"\r\n")):
+        for _ in range(2):
+            head = ResponseHead()
+            head.begin("HTTP/1.1", status, *OPENING[2:])
+            assert head.status == status
+            head.header("Content-Length", "nonsense")
+            head.end("GET", "HTTP/1.1", False)
+            assert head.take().endswith(ended)
+    old = ResponseHead()
+    old.begin("HTTP/1.0", 200, *OPENING[2:])
+    assert old.end("GET", "HTTP/1.0", False) is False, "it is HTTP/1.0 that does not stay"
+
+
+def test_a_kept_opening_begins_a_new_head() -> None:
+    head = ResponseHead()
+    opened(head, *OPENING)
+    head.header("Content-Length", "5")
+    head.lines = []
+    head.begin(*OPENING)
+    assert head.content_length == -1
+
+
+def test_a_kept_opening_goes_on_in_a_head() -> None:
+    head = ResponseHead()
+    opened(head, *OPENING)
+    head.header("A", "1")
+    head.begin(*OPENING)
+    assert head.take() == b"A: 1\r\n" + written(*OPENING)
+
+
+def test_an_opening_may_be_edited() -> None:
+    head = ResponseHead()
+    opened(head, *OPENING)
+    lines = head.lines
+    head.begin(*OPENING)
+    assert lines == written(*OPENING).splitlines(True)
+    lines[1] = b"Server: another\r\n"
+    assert head.take() == b"HTTP/1.1 200 OK\r\nServer: another\r\nDate: today\r\n"
+    assert opened(ResponseHead(), *OPENING) == written(*OPENING)
+
+
+def test_an_opening_is_refused_from_the_line_that_is_wrong() -> None:
+    head = ResponseHead()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="CR"):
+            head.begin("HTTP/1.1", 200, "OK", "a\nb", "c", "d")
+        assert head.take() == b"HTTP/1.1 200 OK\r\n"
+
+
 class Unspeakable:
     def __str__(self) -> str:
         raise LookupError

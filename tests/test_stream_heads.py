@@ -67,6 +67,47 @@ def test_a_head_may_be_read_line_by_line(ends: Ends) -> None:
     assert head.target == "/next"
 
 
+REPEATED = [
+    *[request("GET", "/a")] * 3,
+    request("GET", "/ab"),
+    request("GET", "/a", "X-One: 1"),
+    request("GET", "/a", "X-One: 1"),
+    request("GET", "/a", "X-One: 2"),
+    request("POST", "/a", body=b"one"),
+    request("POST", "/a", body=b"two"),
+    b"\r\n" + request("POST", "/a", body=b"two"),
+    request("POST", "/a", body=request("POST", "/a", body=b"two")),
+    request("POST", "/a", body=b"two"),
+]
+
+
+@pytest.mark.parametrize("piece", [1, 7, 30, 10_000])
+def test_heads_that_repeat_the_one_before(piece: int) -> None:
+    """What was found of a head is kept for the next, if that has the same octets: all of them."""
+    octets = b"".join(REPEATED)
+    with Ends("records") as ends:
+        pieces = [octets[at : at + piece] for at in range(0, len(octets), piece)]
+        sending = Task(lambda: [ends.peer.send(octets) for octets in pieces])
+        for wanted in REPEATED:
+            head = next_head(ends.rfile)
+            assert head is not None
+            assert head.raw + ends.rfile.read() == wanted.lstrip()
+        sending.result()
+
+
+def test_a_repeated_head_is_not_made_again(ends: Ends) -> None:
+    ends.give(request("POST", "/", body=b"x") * 2)
+    first = next_head(ends.rfile)
+    assert next_head(ends.rfile) is first
+    assert ends.rfile.read() == b"x"
+
+
+def test_a_refused_head_is_refused_again(ends: Ends) -> None:
+    ends.give(request("GET") + b"GET  / HTTP/1.1\r\n\r\n")
+    assert next_head(ends.rfile).rejection == 0
+    assert next_head(ends.rfile).rejection > 0
+
+
 @pytest.mark.parametrize("size", [0, 1, 5, 17, 18, 19])
 def test_a_head_may_be_read_octet_by_octet(ends: Ends, size: int) -> None:
     octets = request("GET", "/ab")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pairs import Ends, Task, receive_exactly, reset, response, small_buffers
+from pairs import TLS, Ends, Task, receive_exactly, reset, response, small_buffers
 
 from fastserve._response import ResponseHead
 
@@ -373,7 +373,7 @@ def test_each_head_counts_anew(ends: Ends) -> None:
 # -- Several threads -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["tcp", "tls"])
+@pytest.mark.parametrize("kind", ["tcp", "tls", "layer"])
 @pytest.mark.parametrize("block", [0, 65536])
 def test_threads_may_write_at_once(kind: str, block: int) -> None:
     """As a handler of server-sent events does, with a thread for the heartbeat: each write is sent once."""
@@ -400,8 +400,9 @@ def test_threads_may_write_at_once(kind: str, block: int) -> None:
         assert [len(octets) for octets, _ in pieces if octets[0] == name] == sizes
 
 
-def test_one_thread_may_read_while_another_writes() -> None:
-    with Ends("tls") as ends:
+@TLS
+def test_one_thread_may_read_while_another_writes(kind: str) -> None:
+    with Ends(kind) as ends:
         sending = Task(ends.peer.sendall, b"r" * 2000000)
         reading = Task(ends.rfile.read, 2000000)
         for _ in range(200):
@@ -441,3 +442,40 @@ def test_drain_waits_until_the_socket_has_all() -> None:
         draining.result()
         os.write(ends.sock.fileno(), b"y")
         assert ends.receive() == b"y"
+
+
+# -- The end of a response -------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("declared", "written", "right"), [
+    (5, b"12345", True), (5, b"1234", False), (5, b"123456", False), (0, b"", True), (None, b"any", True),
+])
+def test_a_response_ends_as_long_as_it_said(ends: Ends, declared: int, written: bytes, right: bool) -> None:
+    head = response(declared)
+    ends.wfile.send_head(head, "GET")
+    ends.wfile.write(written)
+    assert ends.wfile.end_response(head) is right
+
+
+def test_a_response_whose_head_waits_has_not_ended(records: Ends) -> None:
+    head = response(0)
+    assert not records.wfile.end_response(head)
+    records.wfile.send_head(head, "GET")
+    assert records.wfile.end_response(head)
+    assert records.wfile.end_response()
+
+
+def test_the_end_of_a_response_sends_what_waits(records: Ends) -> None:
+    records.wfile.gather(1000)
+    head = response(4)
+    records.wfile.send_head(head, "GET")
+    records.wfile.write(b"body")
+    assert records.wfile.end_response(head)
+    assert records.peer.recv(1000) == response(4).take() + b"body"
+
+
+def test_a_head_of_which_nothing_was_written_is_not_sent(records: Ends) -> None:
+    head = response(2)
+    head.take()
+    assert not records.wfile.send_head(head, "GET")
+    records.wfile.write(b"ok")
+    assert records.peer.recv(1000) == b"ok"

@@ -1,4 +1,4 @@
-"""The hello handler as a WSGI application on bjoern. Started by bench/servers.py."""
+"""The hello handler as a WSGI application on bjoern. Started by bench/contestants.py."""
 
 import sys
 

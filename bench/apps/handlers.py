@@ -1,11 +1,12 @@
 """Handlers that everyone writes, for http.server and for whatever has its API: one script, other imports.
 
-Started by bench/servers.py; knows no server but the module named on its command line.
+Started by bench/contestants.py; knows no server but the module named on its command line.
 """
 
 import argparse
 import functools
 import importlib
+import ssl
 import time
 
 options = argparse.ArgumentParser()
@@ -17,13 +18,15 @@ options.add_argument("--handler", choices=["hello", "files", "events", "waiting"
 options.add_argument("--port", type=int, required=True)
 options.add_argument("--directory", required=True)
 options.add_argument("--workers", type=int, help="fastserve's worker processes; default: none but this one")
+options.add_argument("--protocol", default="HTTP/1.1")
+options.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
 args = options.parse_args()
 
 api = importlib.import_module(args.module)
 
 
 class Hello(api.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    protocol_version = args.protocol
 
     def do_GET(self):
         body = b"Hello, World!"
@@ -40,7 +43,7 @@ class Hello(api.BaseHTTPRequestHandler):
 class Events(api.BaseHTTPRequestHandler):
     """As many events as the path says, each with its number and the time of its writing, some ms apart."""
 
-    protocol_version = "HTTP/1.1"
+    protocol_version = args.protocol
 
     def do_GET(self):
         pieces, interval = map(int, self.path[1:].split("/"))
@@ -83,7 +86,7 @@ class Attacked(Hello):
 
 
 class Files(api.SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    protocol_version = args.protocol
 
     def log_message(self, format, *args):
         pass
@@ -113,8 +116,26 @@ handlers = {
     "files": functools.partial(Files, directory=args.directory),
     "waiting": functools.partial(Waiting, directory=args.directory),
 }
-servers = importlib.import_module(args.server_module or args.module)
-with getattr(servers, args.server)(("127.0.0.1", args.port), handlers[args.handler]) as server:
+
+
+def make_server():
+    """Over TLS a module without the class for it gets what its users write."""
+    servers, name = importlib.import_module(args.server_module or args.module), args.server
+    address, handler = ("127.0.0.1", args.port), handlers[args.handler]
+    if args.tls is None:
+        return getattr(servers, name)(address, handler)
+    certificate, key = args.tls
+    secure = getattr(servers, name.replace("HTTP", "HTTPS"), None)
+    if secure is not None:
+        return secure(address, handler, certfile=certificate, keyfile=key)
+    server = getattr(servers, name)(address, handler)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return server
+
+
+with make_server() as server:
     if args.workers is None:
         server.serve_forever()
     else:

@@ -1,4 +1,4 @@
-"""The parser's promises in one run: `python bench/micro/ratio.py`.
+"""The parser's promises in one run: `python bench/micro/ratio.py`. promises.py calls `timings`.
 
 Readers take turns (A B C D, A B C D, ...), so what drifts on the machine drifts under all of them; a ratio is
 taken within a round, and the median of the rounds is what counts.
@@ -23,6 +23,16 @@ RATIOS = [  # of times: the first over the second
     ("http.server", "fastserve, all headers"),
     ("http.server", "fastserve, unread"),
 ]
+
+
+def timings(rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """Microseconds per request of each reader, round by round."""
+    readers = timers()
+    times: dict[str, list[float]] = {name: [] for name in readers}
+    for _ in range(rounds):
+        for name, measure in readers.items():
+            times[name].append(measure())
+    return times
 
 
 def timers() -> dict[str, Callable[[], float]]:
@@ -52,11 +62,7 @@ def line(name: str, values: list[float], unit: str) -> str:
 
 def main() -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    readers = timers()
-    times: dict[str, list[float]] = {name: [] for name in readers}
-    for _ in range(ROUNDS):
-        for name, measure in readers.items():
-            times[name].append(measure())
+    times = timings()
     print(f"{len(FIELDS)} headers, {len(BROWSER)} bytes; median (min-max) of {ROUNDS} rounds")
     for name, values in times.items():
         print(line(name, values, "us"))

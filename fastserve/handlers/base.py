@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from fastserve._conn import attach, open_streams
 from fastserve._head import RequestHead
+from fastserve._own import OwnMethods
 from fastserve._parser import RequestParser
 from fastserve._reader import RequestReader
 from fastserve._response import CONNECTION_CLOSE, ResponseHead, http_date
@@ -69,7 +70,17 @@ PLAIN_SETUP: Final = socketserver.StreamRequestHandler.setup
 
 UNSET: Final = object()
 
+LINE_LIMIT: Final = MAX_LINE + 1  # what readline() is asked for: one that is too long is told by that
+
 NO_PHRASE: Final = ("", "")
+
+STATUS_TEXTS: Final[dict[int | str, str]] = {status.value: str(status.value) for status in HTTPStatus}
+
+# The usual ones, made once: CPython finds an attribute faster by the same str than by an equal one.
+METHOD_NAMES: Final[dict[str | None, str]] = {
+    command: sys.intern(f"do_{command}")
+    for command in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
+}
 
 BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED)
 
@@ -150,9 +161,10 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     __head: RequestHead | None = None
     __headers: Message | None = None
     __response: ResponseHead | None = None
-    # Which setup() opened, whatever rfile and wfile are now.
-    __reader: RequestReader | None = None
-    __writer: ResponseWriter | None = None
+    # Which setup() opened, a RequestReader and a ResponseWriter, whatever rfile and wfile are now. None is no
+    # rfile, so to be one of these is to be the reader or the writer.
+    __reader: Any = None
+    __writer: Any = None
     __request: Any = UNSET
     __connection: Any = UNSET
 
@@ -269,10 +281,11 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def handle_one_request(self) -> None:
         """Read one request, parse it, and call the method for it."""
-        rfile = self.rfile
+        rfile: Any = self.rfile
         try:
-            read_line = rfile.next_line if type(rfile) is RequestReader else rfile.readline
-            self.raw_requestline = line = read_line(MAX_LINE + 1)
+            waits = rfile is self.__reader
+            line = rfile.next_line(LINE_LIMIT) if waits else rfile.readline(LINE_LIMIT)
+            self.raw_requestline = line
             if len(line) > MAX_LINE:
                 self.__refuse_line()
                 return
@@ -281,15 +294,16 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
                 return
             if not self.parse_request():
                 return
-            method = getattr(self, f"do_{self.command}", None)
+            name = METHOD_NAMES.get(self.command) or f"do_{self.command}"
+            method = getattr(self, name, None)
             if method is None:
                 self.send_error(HTTPStatus.NOT_IMPLEMENTED, f"Unsupported method ({self.command!r})")
                 return
             method()
-            wfile = self.wfile
-            wfile.flush()
-            response = self.__response
-            if type(wfile) is ResponseWriter and (wfile.missing or (response and response.pending)):
+            wfile: Any = self.wfile
+            if wfile is not self.__writer:
+                wfile.flush()
+            elif not wfile.end_response(self.__response):
                 self.__end_out_of_step(wfile.missing)
         except TimeoutError as error:
             self.log_error("Request timed out: %r", error)
@@ -319,39 +333,37 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         Returns True when ``command``, ``path``, ``request_version``, ``headers`` and
         ``close_connection`` are set; False when the request was refused, and answered with an error.
         """
-        self.command = None
-        self.request_version = self.default_request_version
-        self.close_connection = True
         rfile = self.rfile
-        head = rfile.take_head(self.raw_requestline) if type(rfile) is RequestReader else None
+        head = rfile.take_head(self.raw_requestline) if rfile is self.__reader else None
         if head is None:
+            self.command = None
+            self.request_version = self.default_request_version
+            self.close_connection = True
             if not self.raw_requestline.strip():
                 return False
             head = self.__read_head()
-        self.requestline, command, path, version = head.line()
-        if head.rejection:
+        said = head.request()
+        if said is None:
             self.__refuse(head)
             return False
-        self.command = command
-        self.request_version = version
+        self.requestline, self.command, self.path, self.request_version, stays, plain = said
         if self.__writer is not None:
             self.__writer.begin_response()
-        # A path that begins with // would be a host in a redirect (CVE-2021-28861).
-        self.path = "/" + path.lstrip("/") if path.startswith("//") else path
         self.__head = head
         self.__headers = None
         if type(self).headers is not LAZY_HEADERS:  # a subclass has an attribute of that name
             self.headers = make_headers(head, self.MessageClass)
-        self.close_connection = not head.keep_alive or self.protocol_version < "HTTP/1.1"
-        return head.is_plain or self.__begin_body(head)
+        self.close_connection = not stays or self.protocol_version < "HTTP/1.1"
+        return plain or self.__begin_body(head)
 
     def _fastserve_begin(self, head: RequestHead) -> None:
         """Be as in the midst of a request with that head, which somebody else answers."""
         self.raw_requestline = head.raw.partition(b"\n")[0] + b"\n"
-        self.requestline, self.command, path, self.request_version = head.line()
-        self.path = "/" + path.lstrip("/") if path.startswith("//") else path
+        said = head.request()
+        assert said is not None  # a refused one has no recorded answer
+        self.requestline, self.command, self.path, self.request_version, stays, _ = said
         self.__head, self.__headers = head, None
-        self.close_connection = not head.keep_alive or self.protocol_version < "HTTP/1.1"
+        self.close_connection = not stays or self.protocol_version < "HTTP/1.1"
 
     @property
     def headers(self) -> Message:
@@ -391,6 +403,8 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def __refuse(self, head: RequestHead) -> None:
         """Answer a request that the parser rejected. Its fields are not shown, nor the last request's."""
+        self.requestline = head.requestline
+        self.close_connection = True
         rejection = REJECTIONS[head.rejection]
         if rejection.status == HTTPStatus.REQUEST_URI_TOO_LONG:
             self.__refuse_line()
@@ -476,6 +490,15 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def send_response(self, code: int, message: str | None = None) -> None:
         """Log the request and begin the head: status line, Server and Date."""
         self.log_request(code)
+        if self.request_version != "HTTP/0.9" and PLAIN_OPENING.are_of(self):
+            # What the calls below come to, in one: most answers of a second begin with the same octets.
+            if message is None:
+                message = self.responses.get(code, NO_PHRASE)[0]  # type: ignore[call-overload]
+            (self.__response or self.__begin_head()).begin(
+                self.protocol_version, code, message, self.server_version, self.sys_version,
+                http_date(time.time()),
+            )
+            return
         self.send_response_only(code, message)
         self.send_header("Server", self.version_string())
         self.send_header("Date", self.date_time_string())
@@ -514,13 +537,13 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def flush_headers(self) -> None:
         """Send the header lines written so far."""
         response = self.__response
-        if response is not None and response.pending:
+        if response is not None:
             wfile = self.wfile
-            if type(wfile) is ResponseWriter:
-                if wfile.send_head(response, self.command):
-                    self.close_connection = True
-            else:
-                wfile.write(response.take())
+            if wfile is not self.__writer:
+                if response.pending:
+                    wfile.write(response.take())
+            elif wfile.send_head(response, self.command):
+                self.close_connection = True
 
     def version_string(self) -> str:
         """Return the Server field's value: server_version and sys_version."""
@@ -534,9 +557,8 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log a request that is being answered with ``code``."""
-        if type(code) is not int and isinstance(code, HTTPStatus):
-            code = code.value
-        self.log_message('"%s" %s %s', self.requestline, str(code), str(size))
+        # An HTTPStatus is found, too, and written as its number.
+        self.log_message('"%s" %s %s', self.requestline, STATUS_TEXTS.get(code) or str(code), str(size))
 
     def log_error(self, format: str, *args: Any) -> None:
         """Log what went wrong with a request; goes where log_message() goes."""
@@ -563,4 +585,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
 LAZY_HEADERS: Final = BaseHTTPRequestHandler.headers
 PLAIN_HANDLE: Final = BaseHTTPRequestHandler.handle
+PLAIN_OPENING: Final = OwnMethods(
+    BaseHTTPRequestHandler, "send_response_only", "send_header", "version_string", "date_time_string"
+)
 PLAIN_SEND_HEADER: Final = BaseHTTPRequestHandler.send_header

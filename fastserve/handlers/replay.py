@@ -57,13 +57,19 @@ HARMLESS: Final = frozenset({
 LIBRARY: Final = SimpleHTTPRequestHandler.__mro__
 # As they are now, whoever patches them later.
 OWN: Final = {kind: dict(vars(kind)) for kind in LIBRARY}
-SHAPING: Final = frozenset(name for kind in LIBRARY for name in vars(kind)) - DATA - HARMLESS
+# What an instance has: a class that has something of that name does something with it.
+OF_INSTANCES: Final = frozenset({
+    "client_address", "close_connection", "command", "connection", "directory", "extra_response_headers",
+    "headers", "path", "raw_requestline", "request", "request_version", "requestline", "rfile", "server", "wfile",
+    "_headers_buffer",
+})
+SHAPING: Final = frozenset(name for kind in LIBRARY for name in vars(kind)) - DATA - HARMLESS | OF_INSTANCES
 
 PARAMETERS: Final = frozenset({"directory", "extra_response_headers"})
 
 # What is compared with a copy of itself, as its own methods can change it.
 COPIED: Final = {dict: dict, list: tuple}
-PLAIN: Final = (str, bytes, int, float, bool, type(None), tuple, type)
+PLAIN: Final = frozenset({str, bytes, int, float, bool, type(None), tuple, type})
 
 
 class NotReplayable(Exception):
@@ -112,20 +118,33 @@ def overrides(kind: type) -> Iterator[tuple[str, Any]]:
 
 def is_said_to_be_pure(kind: type) -> bool:
     """Whether the class that has end_headers(), or one that is derived from it, says so."""
-    for base in kind.__mro__:
-        if "pure_end_headers" in vars(base):
-            return bool(vars(base)["pure_end_headers"])
-        if "end_headers" in vars(base):
-            return False
-    return False
+    says, ends = (next(base for base in kind.__mro__ if name in vars(base))
+                  for name in ("pure_end_headers", "end_headers"))
+    return bool(vars(says)["pure_end_headers"]) and issubclass(says, ends)
 
 
 def copied(value: Any) -> Any:
     """Return what can be compared with ``value`` later on. Raises NotReplayable."""
     if type(value) in COPIED:
         return COPIED[type(value)](value)
-    if isinstance(value, PLAIN):
+    if type(value) in PLAIN:
         return value
+    raise NotReplayable
+
+
+def folder(directory: Any) -> str:
+    """Return the name of what a handler is to serve from. Raises NotReplayable where that may change by itself."""
+    if directory is None:
+        return os.getcwd()
+    if type(directory) is str or type(directory).__module__.partition(".")[0] == "pathlib":
+        return os.fspath(directory)
+    raise NotReplayable
+
+
+def pairs(headers: Any) -> Any:
+    """Return a copy of extra_response_headers. Raises NotReplayable where they can be read only once."""
+    if headers is None or type(headers) in (list, tuple):
+        return tuple(headers or ())
     raise NotReplayable
 
 
@@ -164,9 +183,8 @@ class Replay:
             raise NotReplayable
         self._judge(kind)
         data = [copied(getattr(kind, name)) for name in sorted(DATA)]
-        directory, here = given.get("directory"), os.getcwd()
-        self._directory = here if directory is None else os.fspath(directory)
-        headers = tuple(given.get("extra_response_headers") or ())
+        self._directory, here = folder(given.get("directory")), os.getcwd()
+        headers = pairs(given.get("extra_response_headers"))
         self.negotiates = bool(kind.precompressed)  # type: ignore[attr-defined]
         self._follows, self._hides = kind.follow_symlinks, kind.hide_dotfiles  # type: ignore[attr-defined]
         self._pages = tuple(kind.index_pages)  # type: ignore[attr-defined]

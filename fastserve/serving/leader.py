@@ -118,8 +118,9 @@ class Leader(Loop):
         self._away: set[Connection] = set()
         self._waiting: deque[tuple[Connection, Work, GoOn]] = deque()  # away, and as yet without a thread
         self._returned: deque[tuple[Connection, GoOn, bool]] = deque()
-        self._work: Work = self._run  # what was begun last
+        self._work: Work | None = None  # what was begun last, None where that is a request
         self._attaches = False  # whether the handler that was made last is driven
+        self._driver.move(self._lead, self._experience, self._away, self._most)
         self._failure: BaseException | None = None
         self._ended = False
 
@@ -215,7 +216,7 @@ class Leader(Loop):
 
     def _learn(self, conn: Connection) -> None:
         """The last leader was late, and with what."""
-        key = conn.asked() if self._work == self._run else MAKING if self._work == self._make else ""
+        key = conn.asked() if self._work is None else MAKING if self._work == self._make else ""
         if key:
             self._experience.was_late(key, time.monotonic())
 
@@ -261,7 +262,7 @@ class Leader(Loop):
 
     def _inline(self, conn: Connection, work: Work, go_on: GoOn) -> bool:
         """Run a handler's code here; where that costs the lead, the connection goes on in other hands."""
-        self._work = work
+        self._work = None if work == self._run else work
         self._lead.enter(conn)
         try:
             result = work(conn)
@@ -270,6 +271,11 @@ class Leader(Loop):
         if self._lead.leave():
             return result
         self._hand_back(conn, go_on, result)
+        raise Deposed
+
+    def _depose(self, conn: Connection, close: bool) -> None:
+        """A handler has answered, and another thread leads by now."""
+        self._hand_back(conn, self._answered, close)
         raise Deposed
 
     def _give_a_thread(self, conn: Connection, work: Work, go_on: GoOn) -> int:

@@ -40,6 +40,7 @@ from fastserve._lane import Lane
 from fastserve._poller import Poller
 from fastserve.overrides import is_own
 from fastserve.serving import tls
+from fastserve.serving._driver import Driver
 from fastserve.serving.answers import Health, no_room
 from fastserve.serving.bound import Bound
 from fastserve.serving.timers import Timers
@@ -70,10 +71,10 @@ class Loop:
 
     # With the moving loop's there are more than CPython looks up fast in a dict of an instance.
     __slots__ = (
-        "__weakref__", "_accepting", "_again", "_bound", "_connections", "_deadlines", "_due", "_end",
-        "_ending", "_health", "_lane", "_listener", "_listening", "_now", "_own_accept", "_poller", "_ready", "_recordings",
-        "_resume", "_server", "_single", "_speak", "_stopping", "_telling", "_thread", "_timers", "_tuned",
-        "_waker", "_welcoming", "_woken",
+        "__weakref__", "_accepting", "_again", "_bound", "_connections", "_deadlines", "_driver", "_due",
+        "_end", "_ending", "_health", "_lane", "_listener", "_listening", "_now", "_own_accept",
+        "_poller", "_ready", "_recordings", "_resume", "_server", "_single", "_speak", "_stopping",
+        "_telling", "_thread", "_timers", "_tuned", "_waker", "_welcoming", "_woken",
     )
 
     def __init__(
@@ -105,6 +106,7 @@ class Loop:
         self._lane = Lane(
             self._poller, self._timers, self._connections, self._ending, self._deadlines, recordings)
         self._ready: deque[Any] = deque()  # targets that the poller has told of
+        self._driver = Driver(self, self._lane, self._ready, self._health is not None)
         self._single = True  # whether to come back after each turn of the lane
         self._tuned = 0.0  # when that was looked at
         self._accepting = True  # until drain() has emptied the backlog
@@ -185,14 +187,8 @@ class Loop:
     def _turn(self, poll_interval: float) -> None:
         if self._now >= self._tuned:
             self._tune_lane()
-        self._lane.turn(self._patience(poll_interval), self._single, self._ready)
-        now = self._now = time.monotonic()
-        while self._ready:  # where the lead is lost meanwhile, the next leader goes on
-            target = self._ready.popleft()
-            if target.__class__ is Connection:
-                self._attend(target)
-            else:
-                target()
+        self._driver.turn(self._patience(poll_interval), self._single, time.monotonic)
+        now = self._now
         for _ in range(len(self._again)):
             conn = self._again.popleft()
             if conn.handler is not None:  # not closed meanwhile
@@ -362,7 +358,7 @@ class Loop:
             while action:
                 if action == ANSWER:
                     if not requests:
-                        self._again.append(conn)
+                        self._go_on_later(conn, action)
                         return
                     requests -= 1
                     action = self._answer(conn) if self._health is None else self._spare(conn, self._answer)
@@ -375,11 +371,22 @@ class Loop:
                     self._close(conn)
                     return
         except Exception:
-            if self._telling:
-                raise
-            self._report(conn)
-            self._drop(conn)
-            conn.sock.close()
+            self._break_off(conn)
+
+    def _go_on_later(self, conn: Connection, action: int) -> None:
+        """One that has sent many requests has had its turn."""
+        if action == ANSWER:
+            self._again.append(conn)
+        else:
+            self._act(conn, action)
+
+    def _break_off(self, conn: Connection) -> None:
+        """Of an exception that is being handled."""
+        if self._telling:
+            raise  # noqa: PLE0704  (it goes on to whoever serves)
+        self._report(conn)
+        self._drop(conn)
+        conn.sock.close()
 
     def _settle(self, conn: Connection) -> None:
         """Tell the selector and the timers what the connection waits for."""
@@ -417,26 +424,8 @@ class Loop:
         return conn.replay(self._now) if conn.is_recorded else conn.answered(self._run(conn), self._now)
 
     def _run(self, conn: Connection) -> bool:
-        """Let the handler answer a request. Returns whether that was its last.
-
-        A handler's code runs here, and nothing of the loop's is touched.
-        """
-        handler, close = conn.handler, True
-        try:
-            try:
-                handler.handle_one_request()
-                close = handler.close_connection
-                if not close and handler.rfile is not conn.reader:
-                    close = True
-                    if conn.leave():
-                        handler.handle()
-            finally:  # as in http.server's __init__(): finish() comes before handle_error()
-                if close:
-                    conn.handler = None
-                    handler.finish()
-        except Exception:
-            self._report(conn)
-        return close
+        """Let the handler answer a request. Returns whether that was its last."""
+        return self._driver.run(conn)
 
     def _offer(self, conn: Connection) -> int:
         if not self._makes_handlers():

@@ -7,9 +7,11 @@ functions that need it raise RuntimeError, and nothing is a TLS socket.
 import socket
 from collections.abc import Callable, Iterable
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastserve import log
+from fastserve._tls import OP_ENABLE_KTLS
 
 if TYPE_CHECKING:
     import ssl
@@ -18,6 +20,9 @@ else:
         import ssl
     except ImportError:
         ssl = None
+
+# What Linux can put on top of TCP, `tls` among it where that module is loaded.
+PROTOCOLS: Final = Path("/proc/sys/net/ipv4/tcp_available_ulp")
 
 # Of a private key: itself, or what is called for it once OpenSSL needs it.
 Password: TypeAlias = str | bytes | bytearray | Callable[[], str | bytes | bytearray]
@@ -28,8 +33,11 @@ def make_context(
     keyfile: str | PathLike[str] | None,
     password: Password | None,
     alpn_protocols: Iterable[str],
+    kernel: bool = False,
 ) -> "ssl.SSLContext":
     """Return a server's SSLContext for a certificate chain and key in PEM files.
+
+    With ``kernel`` the kernel encrypts what it can, where it offers that.
 
     Raises RuntimeError without the ssl module, OSError (ssl.SSLError among them) where the files do not
     fit together or cannot be read.
@@ -38,7 +46,19 @@ def make_context(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certfile, keyfile, password)
     context.set_alpn_protocols(list(alpn_protocols))
+    if kernel and kernel_offers_tls():
+        context.options |= OP_ENABLE_KTLS
     return context
+
+
+def kernel_offers_tls(protocols: Path = PROTOCOLS) -> bool:
+    """Whether this kernel has TLS, and OpenSSL can let it. Only Linux is asked."""
+    if ssl is None or ssl.OPENSSL_VERSION_INFO < (3,):
+        return False
+    try:
+        return "tls" in protocols.read_text("ascii").split()
+    except (OSError, ValueError):
+        return False
 
 
 def require_ssl() -> None:

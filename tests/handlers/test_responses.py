@@ -104,6 +104,54 @@ def test_status_lines() -> None:
     assert line(200, "\xc4rger") == "HTTP/1.0 200 \xc4rger\r\n".encode("latin-1")
 
 
+class Opening(Bare):
+    """The first three lines of an answer."""
+
+    def lines(self) -> list[bytes]:
+        self.wfile = io.BytesIO()
+        self.send_response(200)
+        self.end_headers()
+        return self.written().splitlines()[:3]
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+DATA: dict[str, tuple[Any, int, bytes]] = {
+    "protocol_version": ("HTTP/1.1", 0, b"HTTP/1.1 200 OK"),
+    "responses": ({200: ("Fine", "")}, 0, b"HTTP/1.0 200 Fine"),
+    "server_version": ("Mine/1", 1, b"Server: Mine/1 " + Bare.sys_version.encode()),
+    "sys_version": ("Mine/2", 1, b"Server: BaseHTTP Mine/2"),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("where", ["object", "class", "base"])
+def test_an_answer_begins_with_what_is_set_by_then(name: str, where: str) -> None:
+    value, at, line = DATA[name]
+    handler = Opening()
+    owner = {"object": handler, "class": Opening, "base": BaseHTTPRequestHandler}[where]
+    before = handler.lines()
+    assert before[at] != line
+    with mock.patch.object(owner, name, value):
+        assert handler.lines()[at] == line
+    assert handler.lines()[:2] == before[:2]
+
+
+def test_an_answer_begins_with_the_second_it_is_given_in() -> None:
+    handler = Opening()
+    for second in (1e9, 1e9 + 0.5, 1e9 + 1, 1e9):
+        with mock.patch("time.time", return_value=second):
+            date = handler.date_time_string(int(second))
+            assert handler.lines()[2] == b"Date: %s" % date.encode()
+
+
+def test_an_answer_to_http_0_9_has_no_head() -> None:
+    handler = Opening()
+    handler.request_version = "HTTP/0.9"
+    assert handler.lines() == []
+
+
 @pytest.mark.parametrize("value", ["text", 5, 2.5, HTTPStatus.OK, None, True])
 def test_header_values_are_what_str_makes_of_them(value: Any) -> None:
     handler = Bare()

@@ -29,6 +29,7 @@ from serving.apps import LARGE, Echo, Files, Quiet
 from serving.secure import SERVERS, HTTPSServer, answers, hello
 
 import fastserve
+from fastserve._tls import OP_ENABLE_KTLS, kernel_encrypts
 from fastserve.serving import tls
 
 Serve = Callable[..., Any]
@@ -278,6 +279,82 @@ def test_a_context_from_files() -> None:
         tls.make_context(certificate().with_name("none.pem"), None, None, [])
     with pytest.raises(ssl.SSLError):
         tls.make_context(certificate().with_name("cert.pem"), None, None, [])  # no key in it
+
+
+KERNELS = {"tls\n": True, "espintcp mptcp tls\n": True, "mptcp\n": False, "mptls\n": False, "": False}
+
+
+@pytest.mark.parametrize(("protocols", "offered"), KERNELS.items())
+def test_what_a_kernel_offers(tmp_path: Path, protocols: str, offered: bool) -> None:
+    (tmp_path / "available").write_text(protocols)
+    assert tls.kernel_offers_tls(tmp_path / "available") is (offered and ssl.OPENSSL_VERSION_INFO >= (3,))
+
+
+def test_a_kernel_that_tells_nothing_offers_nothing(tmp_path: Path) -> None:
+    assert not tls.kernel_offers_tls(tmp_path / "missing")
+    (tmp_path / "strange").write_bytes(b"tls \xff")
+    assert not tls.kernel_offers_tls(tmp_path / "strange")
+
+
+@pytest.mark.parametrize("version", [(1, 1, 1, 23, 15), (2, 0, 0, 0, 0)])
+def test_an_openssl_without_the_kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: Any) -> None:
+    (tmp_path / "available").write_text("tls\n")
+    monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", version)
+    assert not tls.kernel_offers_tls(tmp_path / "available")
+
+
+@pytest.mark.parametrize(("wanted", "offered"), [(True, True), (True, False), (False, True)])
+def test_the_kernel_is_asked_where_it_offers_and_may(
+    monkeypatch: pytest.MonkeyPatch, wanted: bool, offered: bool
+) -> None:
+    monkeypatch.setattr(tls, "kernel_offers_tls", lambda: offered)
+    with fastserve.HTTPSServer(("127.0.0.1", 0), Quiet, certfile=certificate()) as server:
+        assert server.kernel_tls
+    made: list[ssl.SSLContext] = []
+
+    class Server(HTTPSServer):
+        kernel_tls = wanted
+
+        def _create_context(self) -> ssl.SSLContext:
+            made.append(super()._create_context())
+            return made[-1]
+
+    with Server(("127.0.0.1", 0), Quiet, certfile=certificate()):
+        assert bool(made[0].options & OP_ENABLE_KTLS) == (wanted and offered)
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+def test_a_server_whose_context_asks_the_kernel(
+    serve: Serve, folder: Path, monkeypatch: pytest.MonkeyPatch, kernel: bool
+) -> None:
+    """Asked or not, and also where it is asked in vain, every octet arrives."""
+    monkeypatch.setattr(tls, "kernel_offers_tls", lambda: kernel)
+    (folder / "large").write_bytes(LARGE)
+    server = serve(functools.partial(Files, directory=folder), SERVERS["loop"])
+    with TLSClient(server.server_address) as client:
+        for _ in range(2):
+            client.send(request(target="/large"))
+            receive_until(client.sock, b"\r\n\r\n")
+            assert receive_exactly(client.sock, len(LARGE)) == LARGE
+
+
+@pytest.mark.skipif(not tls.kernel_offers_tls(), reason="this kernel has no TLS: modprobe tls, where it can")
+def test_the_kernel_encrypts(serve: Serve, folder: Path) -> None:
+    (folder / "large").write_bytes(LARGE)
+    seen = []
+
+    class Handler(Files):
+        def do_GET(self) -> None:
+            seen.append(kernel_encrypts(self.connection))
+            super().do_GET()
+
+    server = serve(functools.partial(Handler, directory=folder), SERVERS["loop"])
+    with TLSClient(server.server_address) as client:
+        for _ in range(2):
+            client.send(request(target="/large"))
+            receive_until(client.sock, b"\r\n\r\n")
+            assert receive_exactly(client.sock, len(LARGE)) == LARGE
+    assert seen == [True, True]
 
 
 @pytest.fixture(scope="module")

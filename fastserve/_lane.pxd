@@ -7,6 +7,7 @@ from fastserve._deadlines cimport Deadlines, Ending
 from fastserve._files cimport Recording, Recordings
 from fastserve._parser cimport RequestParser
 from fastserve._poller cimport Poller
+from fastserve._timers cimport Timers
 
 
 cdef class Asked:
@@ -20,7 +21,7 @@ cdef class Asked:
 cdef class Lane:
     cdef readonly Recordings recordings
     cdef Poller poller
-    cdef object timers
+    cdef Timers timers
     cdef set connections
     cdef object listener            # the target of the listener, whose connections are accepted here, or None
     cdef int listening              # its descriptor

@@ -6,6 +6,7 @@ from fastserve._conn import Connection
 from fastserve._deadlines import Deadlines, Ending
 from fastserve._files import Recordings
 from fastserve._poller import Poller
+from fastserve._timers import Timers
 
 class Asked: ...
 
@@ -14,7 +15,7 @@ class Lane:
     def __new__(
         cls,
         poller: Poller,
-        timers: Any,
+        timers: Timers,
         connections: set[Connection],
         ending: Ending,
         deadlines: Deadlines,

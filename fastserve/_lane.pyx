@@ -20,6 +20,7 @@ from fastserve._deadlines cimport Deadlines, Ending
 from fastserve._files cimport Recording, Recordings
 from fastserve._parser cimport COMPLETE, RequestParser
 from fastserve._poller cimport Poller
+from fastserve._timers cimport Timers
 from fastserve._sys cimport AGAIN, FAILED, fs_accept, fs_address, fs_recv, fs_send
 
 from fastserve import limits
@@ -58,7 +59,7 @@ cdef class Lane:
         free(self.arena)
         free(self.answers)
 
-    def __init__(self, Poller poller not None, timers, set connections not None, Ending ending not None,
+    def __init__(self, Poller poller not None, Timers timers not None, set connections not None, Ending ending not None,
                  Deadlines deadlines not None, Recordings recordings=None):
         self.poller, self.timers, self.connections = poller, timers, connections
         self.ending, self.deadlines = ending, deadlines
@@ -278,9 +279,9 @@ cdef class Lane:
     cdef bint _take_in(self, Connection conn) except False:
         """It stays: the loop knows it from now on."""
         self.connections.add(conn)
-        self.poller.register(conn.fd, conn.interest, conn)
+        self.poller.add(conn.fd, conn.interest, conn)
         conn.registered = conn.interest
-        self.timers.watch(conn)
+        self.timers.put(conn)
         return True
 
     cdef bint _end(self, Connection conn, object ready) except False:
@@ -291,10 +292,10 @@ cdef class Lane:
             ready.append(conn)
             return True
         if conn.registered:
-            self.poller.unregister(conn.fd)
+            self.poller.drop(conn.fd)
             conn.registered = 0
         if conn.timer:
-            self.timers.forget(conn)
+            self.timers.take(conn)
         self.connections.discard(conn)
         conn.closed()
         conn.close()

@@ -16,12 +16,6 @@ import os
 import selectors
 import time
 
-cdef enum Operation:    # as epoll_ctl() has them
-    ADD = 1
-    DELETE = 2
-    CHANGE = 3
-
-
 @cython.final
 cdef class Poller:
     """Watches descriptors, by the methods that selectors have for it."""
@@ -51,10 +45,7 @@ cdef class Poller:
         """Watch ``fd`` for ``interest``, EVENT_READ or EVENT_WRITE of selectors. Raises KeyError if it is
         watched already, OSError where the system cannot watch it.
         """
-        if fd in self.targets:
-            raise KeyError(f"{fd} is watched already")
-        self._control(ADD, fd, interest)
-        self.targets[fd] = target
+        self.add(fd, interest, target)
 
     def modify(self, int fd, int interest):
         """Watch ``fd`` for something else. Raises KeyError if it is not watched."""
@@ -63,12 +54,7 @@ cdef class Poller:
 
     def unregister(self, int fd):
         """Watch it no more; return its target. Raises KeyError if it is not watched."""
-        target = self.targets.pop(fd)
-        try:
-            self._control(DELETE, fd, 0)
-        except (KeyError, OSError, ValueError):     # it was closed: the system has forgotten it by itself
-            pass
-        return target
+        return self.drop(fd)
 
     def target(self, int fd):
         """Return what was registered for ``fd``. Raises KeyError if it is not watched."""
@@ -79,16 +65,30 @@ cdef class Poller:
         self.wait(timeout)
         return list(self.ready)
 
-    def _control(self, int operation, int fd, int interest):
+    cdef bint add(self, int fd, int interest, object target) except False:
+        if fd in self.targets:
+            raise KeyError(f"{fd} is watched already")
+        self._control(ADD, fd, interest)
+        self.targets[fd] = target
+        return True
+
+    cdef object drop(self, int fd):
+        target = self.targets.pop(fd)
+        if self.selector is None:
+            fs_control(self.epoll, DELETE, fd, 0)   # if it was closed, the system has forgotten it by itself
+        else:
+            self.selector.unregister(fd)
+        return target
+
+    cdef bint _control(self, Operation operation, int fd, int interest) except False:
         if self.selector is None:
             if fs_control(self.epoll, operation, fd, interest) == FAILED:
                 raise OSError(errno, os.strerror(errno))
-        elif operation == DELETE:
-            self.selector.unregister(fd)
         elif operation == ADD:
             self.selector.register(fd, interest)
         else:
             self.selector.modify(fd, interest)
+        return True
 
     cdef bint wait(self, double timeout) except False:
         """Fill `ready`. A signal ends the wait, once its handler has run."""

@@ -28,7 +28,7 @@ from fastserve._head import RequestHead
 from fastserve._response import ResponseHead
 from fastserve._tls import Layer
 from fastserve.limits import Timeouts
-from fastserve.serving.timers import Timers
+from fastserve._timers import Timers
 
 NOW = 1000.0
 READ, WRITE = 1, 2

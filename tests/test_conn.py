@@ -16,7 +16,7 @@ from pairs import NOW, READ, Driven, Handler, Task, next_head, reset, response
 from fastserve import limits
 from fastserve._conn import ANSWER, END, OFFER, STATE_NAMES, WAIT, attach, open_streams
 from fastserve.errors import REJECTIONS
-from fastserve.serving.timers import TICK
+from fastserve.limits import TICK
 
 NAMES = [rejection.name for rejection in REJECTIONS]
 GET = request()

@@ -14,7 +14,7 @@ from fastserve import limits
 from fastserve._conn import ANSWER, END, OFFER, WAIT, Connection
 from fastserve._deadlines import Ending
 from fastserve._response import ResponseHead
-from fastserve.serving.timers import TICK
+from fastserve.limits import TICK
 
 GET = request()
 SOON = limits.LAST_REQUEST_TIMEOUT

@@ -36,7 +36,7 @@ from pairs import (
 import fastserve
 from fastserve import limits
 from fastserve._conn import ANSWER, END, WAIT, Connection, attach, open_streams
-from fastserve.serving.timers import Timers
+from fastserve._timers import Timers
 
 GET = request()
 

@@ -38,12 +38,12 @@ from fastserve._deadlines import Ending, of_server
 from fastserve._files import Recordings
 from fastserve._lane import Lane
 from fastserve._poller import Poller
+from fastserve._timers import Timers
 from fastserve.overrides import is_own
 from fastserve.serving import tls
 from fastserve.serving._driver import Driver
 from fastserve.serving.answers import Health, no_room
 from fastserve.serving.bound import Bound
-from fastserve.serving.timers import Timers
 
 # accept() failed for want of something that a closing connection gives back.
 EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -193,7 +193,7 @@ class Loop:
             conn = self._again.popleft()
             if conn.handler is not None:  # not closed meanwhile
                 self._act(conn, ANSWER)
-        self._due.extend(self._timers.due(now))  # type: ignore[arg-type]
+        self._due.extend(self._timers.due(now))
         while self._due:
             conn = self._due.popleft()
             self._act(conn, conn.expire(now))

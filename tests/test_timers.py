@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastserve import limits
-from fastserve.serving.timers import TICK, Timers
+from fastserve._timers import Timers
+from fastserve.limits import TICK
 
 LIMITS = pytest.mark.parametrize("limit", [limits.LINGER_TIMEOUT, limits.HEAD_TIMEOUT, 0.001, 1e6])
 LATEST = TICK + 1e-6  # how late a deadline may be met, in seconds; the rest is for rounding

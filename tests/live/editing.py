@@ -260,7 +260,8 @@ class Restored(Subject):
 
     def edit(self) -> None:
         status = self.path.stat()
-        self.overwrite() if self.chance.random() < 0.5 else self.replace()
+        with self.unseen():
+            self.overwrite() if self.chance.random() < 0.8 else self.replace()
         with self.becomes(self.touched()):
             os.utime(self.path, ns=(status.st_atime_ns, status.st_mtime_ns))
 

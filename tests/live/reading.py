@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from helpers import connect, request
 from live.ledger import ABSENT, BODY, LISTING, REDIRECT, Ledger, State, Window
 
-PATIENCE = 20.0
+PATIENCE = 10.0
 LENGTH = re.compile(r"content-length: (\d+)")
 RANGE = re.compile(r"content-range: bytes (?:(\d+)-(\d+)|\*)/(\d+)")
 LISTED = b"Directory listing for"

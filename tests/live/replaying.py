@@ -41,6 +41,10 @@ class Replaying(Hosted):
     def _program(self) -> list[str]:
         return [str(Path(__file__))]
 
+    def all_descriptors(self) -> int:
+        """Those of recordings too."""
+        return sum(len(os.listdir(each / "fd")) for each in self.processes())
+
     def figures(self) -> dict[str, int]:
         """Of its recordings: their number as ``len``, and FIGURES; {} where there are none."""
         with socket.socket(socket.AF_UNIX) as sock:

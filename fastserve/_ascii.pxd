@@ -83,12 +83,13 @@ cdef extern from *:
     #ifdef __SSE2__
         if (end - at >= 16) {
             const uint8_t *const last = end - 16;
-            for (;;) {
-                const unsigned found = fs_below_bits(at, low);
+            unsigned found;
+            for (; at < last; at += 16) {
+                found = fs_below_bits(at, low);
                 if (found) return at + __builtin_ctz(found);
-                if (at == last) return end;
-                at = last - at > 16 ? at + 16 : last;
             }
+            found = fs_below_bits(last, low);
+            return found ? last + __builtin_ctz(found) : end;
         }
     #endif
     #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__

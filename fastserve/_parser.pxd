@@ -50,6 +50,8 @@ cdef class RequestParser:
     cdef HeadSpans spans
     cdef Framing framing
 
+    cdef int _feed(self, const uint8_t *data, Py_ssize_t size) except? -1
+    cdef RequestHead _take(self, const uint8_t *data, Py_ssize_t size)
     cdef int advance(self, const uint8_t *data, Py_ssize_t size) noexcept
     cdef RequestHead release(self, const uint8_t *data, Py_ssize_t size)
     cdef void clear(self) noexcept

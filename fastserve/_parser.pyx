@@ -1,8 +1,8 @@
 """The request head as RFC 9112 sections 2 to 6 and 9.3 define it, from raw octets.
 
 RequestParser is fed the receive buffer from its first unconsumed octet, again and again while it
-grows; it resumes where it stopped, so no octet is scanned twice however the head was split. Nothing is
-copied and no Python object is made before the head is complete. What is wanted of it then is taken
+grows; it resumes where it stopped, so no octet is scanned more than twice however the head was split.
+Nothing is copied and no Python object is made before the head is complete. What is wanted of it then is taken
 from a RequestHead, which makes a string the first time it is asked for one.
 
 Strict where RFC 9112 leaves a choice that request smuggling lives on: one SP between the parts of the
@@ -14,7 +14,7 @@ It knows no socket, no clock, no handler. _reader and handlers.base call it.
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
@@ -88,22 +88,22 @@ cdef class RequestParser:
         ``errors.REJECTIONS`` when it is refused. Raises ValueError where ``data`` has become shorter.
         """
         cdef Py_buffer view
+        if type(data) is bytes:     # which need not be held
+            return self._feed(<const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            if view.len < self.pos:
-                raise ValueError("fewer octets than were fed before")
-            return self.advance(<const uint8_t *>view.buf, view.len)
+            return self._feed(<const uint8_t *>view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
 
     def take(self, data):
         """Return the RequestHead of a complete or refused head, given the ``data`` last fed, and reset."""
         cdef Py_buffer view
+        if type(data) is bytes:
+            return self._take(<const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            if view.len < self.pos or not (self.rejection or self.phase == AFTER_HEAD):
-                raise ValueError("no complete head to take")
-            return self.release(<const uint8_t *>view.buf, view.len)
+            return self._take(<const uint8_t *>view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
 
@@ -120,6 +120,16 @@ cdef class RequestParser:
     def length(self):
         """How many octets a complete head has, empty lines before it counted."""
         return self.pos if self.phase == AFTER_HEAD else -1
+
+    cdef int _feed(self, const uint8_t *data, Py_ssize_t size) except? -1:
+        if size < self.pos:
+            raise ValueError("fewer octets than were fed before")
+        return self.advance(data, size)
+
+    cdef RequestHead _take(self, const uint8_t *data, Py_ssize_t size):
+        if size < self.pos or not (self.rejection or self.phase == AFTER_HEAD):
+            raise ValueError("no complete head to take")
+        return self.release(data, size)
 
     # The core: for _reader.
 
@@ -321,8 +331,6 @@ cdef class RequestParser:
             while value < end and (value[0] == c' ' or value[0] == c'\t'):
                 value += 1
             stop = fs_find_control(value, end)
-            while stop < end and stop[0] == c'\t':
-                stop = fs_find_control(stop + 1, end)
             if end - stop < 2 or stop[0] != c'\r' or stop[1] != c'\n':
                 break
             # As in _within_limits: a limit is met where no LF stands before it.
@@ -430,7 +438,7 @@ cdef class RequestParser:
         """Keep a field of a line without fault; there is room for it."""
         cdef Field *field = &self.spans.fields[self.spans.count]
         # SAFETY: stop > value, so the octet before it is in the buffer.
-        while stop > value and (stop[-1] == c' ' or stop[-1] == c'\t'):
+        while stop > value and ((stop - 1)[0] == c' ' or (stop - 1)[0] == c'\t'):
             stop -= 1
         field.name.start = <uint32_t>(name - head)
         field.name.length = <uint32_t>(colon - name)

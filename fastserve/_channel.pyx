@@ -52,7 +52,7 @@ cdef enum:
     RECEIVE_ROOM = 16384            # the first buffer; it doubles while a head or body needs it
     COPY_LIMIT = 16384              # above this the GIL is released around send
     GATHERED = 4096                 # a queued write up to this size is copied to those before it
-    SECURE_CHUNK = 65536            # of a file, read at a time for TLS
+    SECURE_CHUNK = 131072           # of a file, read at a time for TLS
 
 cdef Py_ssize_t SENDFILE_CHUNK = limits.SENDFILE_CHUNK
 

@@ -514,7 +514,8 @@ cdef class Connection:
     cdef bint may_replay(self) noexcept:
         """Whether the next request may be answered without a handler, if it is here whole."""
         return (self.is_plain and (self.state == WAITING or self.state == IDLE)
-                and self.interest == EVENT_READ and not self.found and not self.heard and not self.ending.begun
+                and self.interest == EVENT_READ
+                and not self.found and not self.heard and not self.ending.begun
                 and (self.channel is None or (self.channel.data == NULL and not self.channel.queue)))
 
     cdef bint take_over(self, const uint8_t *octets, Py_ssize_t size) except False:

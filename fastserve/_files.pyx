@@ -1,9 +1,10 @@
 """Answers that were given, to be given again, and the files they are true of.
 
 An answer is recorded while a handler gives it (Take), with everything that it depends on: names, and what
-they stood for before it was made (Source). It may be sent again as long as all of them stand for the same; that
-is asked of the system each time, once for all the requests that have been received by then (a round). What
-names a request is its key: method, version, whether the connection stays, target, and the fields that count.
+they stood for before it was made (Source). It may be sent again as long as all of them stand for the same.
+The system is asked for that each time, once for all the requests that have been received by then (a round).
+What names a request is its key: method, version, whether the connection stays, target, and the fields that
+count.
 
 Answers that were not used for the longest leave first, when there are too many, or they hold too much. A file
 is open as long as a recording or a connection needs it.
@@ -341,7 +342,7 @@ cdef class Recordings:
         return recording
 
     cdef bint begin_round(self) except False:
-        """The requests that are answered from here on have been received: a look from now on counts for them."""
+        """The requests that are answered from here on have been received: a look counts for all of them."""
         cdef int64_t second = fs_wall_clock() // SECOND
         cdef bytes date
         self.round += 1

@@ -1,10 +1,10 @@
 """The turn of a loop, and the replay lane within it: requests whose answers are recorded need no Python.
 
 A turn waits until sockets are ready. Of those that may be answered so, all are received from first, into one
-buffer; then every file that the answers depend on is looked at, once; then the log is written, and the answers
-are sent. So a look at a file is always younger than the requests that it counts for. What is no recorded
-answer's request goes to the loop, with all that was received of it. While there is nothing for the loop to do,
-one turn follows the other.
+buffer; then every file that the answers depend on is looked at, once; then the log is written, and the
+answers are sent. So a look at a file is always younger than the requests that it counts for. What is no
+recorded answer's request goes to the loop, with all that was received of it. While there is nothing for the
+loop to do, one turn follows the other.
 
 It knows connections, recordings and descriptors; no handler, and no server. serving.loop makes one and calls
 turn().

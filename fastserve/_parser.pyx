@@ -185,7 +185,7 @@ cdef class RequestParser:
     # -- The walk ------------------------------------------------------------------------------
 
     cdef int _scan(self, Cursor *c) noexcept:
-        """Go on where the octets ran out. Field lines that are here whole, most of a head, are passed first."""
+        """Go on where the octets ran out. Field lines that are here whole, most of a head, come first."""
         cdef int answer = NEXT
         while answer == NEXT:
             if self.phase == FIELD_START:

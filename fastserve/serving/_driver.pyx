@@ -20,10 +20,10 @@ cdef int PIPELINE_BATCH = limits.PIPELINE_BATCH
 
 @cython.final
 cdef class Driver:
-    """``ready`` (a deque) is what the poller has told of and nobody has seen to yet. ``spares``: some requests
+    """``ready`` (a deque) is what the poller has told of and nobody has seen to. ``spares``: some requests
     are answered without a handler, so the loop is asked about each.
 
-    Of a loop that moves it has the lead; what that has learned, and who is away, is looked at before a handler
+    Of a loop that moves it has the lead; what that has learned, and who is away, it looks at before a handler
     runs.
     """
 

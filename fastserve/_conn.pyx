@@ -516,6 +516,7 @@ cdef class Connection:
         return (self.is_plain and (self.state == WAITING or self.state == IDLE)
                 and self.interest == EVENT_READ
                 and not self.found and not self.heard and not self.ending.begun
+                and (self.handler is None or self.recordings.stateless)
                 and (self.channel is None or (self.channel.data == NULL and not self.channel.queue)))
 
     cdef bint take_over(self, const uint8_t *octets, Py_ssize_t size) except False:
@@ -567,12 +568,24 @@ cdef class Connection:
         """Whether the answer to the request that is here is recorded, so that replay() is to be called."""
         return self.next_answer is not None
 
+    def consents(self):
+        """Before replay(): the handler writes its log, where it has one of its own. Returns whether the recorded
+        answer is the one that it would make.
+        """
+        cdef Recording recording = self.next_answer
+        self.next_answer = None
+        if self.recordings.hooked:
+            recording = recording if self.recordings.policy.tell(
+                self.handler, self.reader.head, recording.status) else None
+        elif not (self.recordings.stateless or self.recordings.policy.is_plain(self.handler)):
+            recording = None
+        self.next_answer = recording
+        return recording is not None
+
     def replay(self, double now):
         """Send the recorded answer. Returns an action."""
         cdef Recording recording = self.next_answer
         self.next_answer = None
-        if self.recordings.hooked:
-            self.recordings.policy.tell(self.handler, self.reader.head, recording.status)
         self.reader.pass_head()
         self.recordings.stamp(recording)
         if self.recordings.lines:
@@ -587,7 +600,7 @@ cdef class Connection:
         if not (self.ending.begun or self.reader.timed_out):
             self.next_answer = self.recordings.seek(self.reader.head, now)
             if self.next_answer is None:
-                self.take = self.writer.take = self.recordings.begin(self.reader.head)
+                self.take = self.writer.take = self.recordings.begin(self.reader.head, self.handler)
         return True
 
     cdef bint _keep_take(self) except -1:
@@ -596,6 +609,8 @@ cdef class Connection:
         self.take = self.writer.take = None
         if (self.writer.left not in (0, NO_BODY) or self.writer.last or self.ending.begun
                 or self.channel.broken):
+            return False
+        if not (self.recordings.stateless or self.recordings.policy.is_plain(take.handler)):
             return False
         return self.recordings.keep(take, self.closing)
 

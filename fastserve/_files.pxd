@@ -50,6 +50,7 @@ cdef class Take:
     cdef int64_t offset
     cdef int64_t count
     cdef list log
+    cdef object handler     # that gives it
     cdef bint spoiled       # what was sent cannot be sent again
 
     cdef bint head(self, const uint8_t *octets, Py_ssize_t size, int status, bint ended) except False
@@ -81,6 +82,7 @@ cdef class Recordings:
     cdef uint8_t[32] date
     cdef bint lines         # whether what is sent again is logged
     cdef readonly bint hooked   # ... by the handler itself
+    cdef bint stateless         # whether handlers keep nothing from one request to the next
     cdef bint negotiates    # whether Accept-Encoding counts
     cdef bytes log_date     # of the same second
     cdef list log           # lines that are to be written
@@ -92,7 +94,7 @@ cdef class Recordings:
     cdef bint remember(self, const uint8_t *head, Py_ssize_t size, Recording recording) except False
     cdef Recording _find(self, bytes key)
     cdef Recording seek(self, RequestHead head, double now)
-    cdef Take begin(self, RequestHead head)
+    cdef Take begin(self, RequestHead head, object handler)
     cdef bint keep(self, Take take, bint close) except -1
     cdef bint begin_round(self) except False
     cdef bint is_fresh(self, Recording recording) except -1

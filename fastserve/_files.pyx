@@ -181,9 +181,11 @@ cdef class Recordings:
     ``fingerprint()``       what answers depend on beside those and the files, comparable; None: do not record
     ``sources(target)``     what the answer to a request for a target (str) depends on: a list of (name,
                             whether a link at its end is followed, whether more than its kind counts), or None
-    ``negotiates``, ``lines``, ``hooked``   as the fields of those names, read behind each fingerprint()
+    ``negotiates``, ``lines``, ``hooked``, ``stateless``    as the fields, read behind each fingerprint()
     ``log_date(second)``, ``write(text)``   the form of a line's date (str), and where lines go
-    ``tell(handler, head, status)``         have a handler log a request, where it is ``hooked``
+    ``tell(handler, head, status)``         have a handler log a request, where it is ``hooked``; whether it
+                            need not answer it, too
+    ``is_plain(handler)``   whether an answer of it is one of its class, where it is not ``stateless``
     """
 
     def __cinit__(self):
@@ -244,7 +246,7 @@ cdef class Recordings:
         self.versions, self.fingerprint = versions, fingerprint
         self.look_again = now + TICK
         self.negotiates, self.lines = self.policy.negotiates, self.policy.lines
-        self.hooked = self.policy.hooked
+        self.hooked, self.stateless = self.policy.hooked, self.policy.stateless
         return True
 
     # -- Keys ---------------------------------------------------------------------------------------
@@ -389,7 +391,7 @@ cdef class Recordings:
 
     # -- Recording --------------------------------------------------------------------------------------
 
-    cdef Take begin(self, RequestHead head):
+    cdef Take begin(self, RequestHead head, object handler):
         """The answer to the request that seek() was for is about to be made: look at what it may depend on.
 
         None: it is not to be recorded.
@@ -399,6 +401,7 @@ cdef class Recordings:
         if named is None:
             return None
         take = Take()
+        take.handler = handler
         take.key = PyBytes_FromStringAndSize(<const char *>self.key, self.size)
         take.began = fs_wall_clock()
         for path, follows, whole in named:

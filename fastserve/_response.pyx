@@ -92,7 +92,7 @@ cdef class ResponseHead:
             self.persistent = protocol >= "HTTP/1.1"
             return
         self.status_line(protocol, status, reason)
-        self.header("Server", f"{server} {system}")
+        self.header("Server", server + " " + system)
         self.header("Date", date)
         # What is no str may be another one the next time.
         if self.pieces is None and type(reason) is type(server) is type(system) is type(date) is str:

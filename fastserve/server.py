@@ -88,14 +88,9 @@ class _Policy(replay.Replay):
 
     def fingerprint(self) -> Any:
         server = self._server
-        threads = gives_threads(server)
         plain = is_own(server.finish_request, PLAIN_FINISH) and (
-            threads or is_own(server.process_request, PLAIN_PROCESS))
-        if not plain or server.RequestHandlerClass is not self.maker:
-            return None
-        fingerprint = super().fingerprint()
-        # What a log's hook does may take any time, for which a loop that moves gives it a thread.
-        return None if threads and self.hooked else fingerprint
+            gives_threads(server) or is_own(server.process_request, PLAIN_PROCESS))
+        return super().fingerprint() if plain and server.RequestHandlerClass is self.maker else None
 
 
 class HTTPServer(socketserver.TCPServer):

@@ -8,6 +8,7 @@ Knows SimpleHTTPRequestHandler, and no connection; it is the policy that _files.
 fastserve.server makes it.
 """
 
+import contextlib
 import functools
 import mimetypes
 import os
@@ -69,6 +70,9 @@ OF_INSTANCES: Final = frozenset({
 })
 SHAPING: Final = frozenset(name for kind in LIBRARY for name in vars(kind)) - DATA - HARMLESS | OF_INSTANCES
 
+# What is not the class's own any more once an instance has it.
+SET_ASIDE: Final = frozenset(name for name in SHAPING | DATA if not name.startswith("_")) - OF_INSTANCES
+
 PARAMETERS: Final = frozenset({"directory", "extra_response_headers"})
 
 # What is compared with a copy of itself, as its own methods can change it.
@@ -121,6 +125,15 @@ def overrides(kind: type) -> Iterator[tuple[str, Any]]:
                     raise NotReplayable
 
 
+def methods_of_its_own(kind: type) -> Iterator[str]:
+    """What may be called for other requests, and leave something behind."""
+    for base in kind.__mro__:
+        if base not in OWN:
+            known = LOG | HARMLESS | {"end_headers"}
+            yield from (name for name, value in vars(base).items()
+                        if name not in known and hasattr(value, "__get__"))
+
+
 def is_said_to_be_pure(kind: type) -> bool:
     """Whether the class that has end_headers(), or one that is derived from it, says so."""
     says, ends = (next(base for base in kind.__mro__ if name in vars(base))
@@ -162,7 +175,9 @@ class Replay:
         self.negotiates = False
         self.lines = False  # whether answers that are sent again are to be logged here
         self.hooked = False  # ... by log_request() of a handler
+        self.stateless = True  # whether a handler keeps nothing from one request to the next
         self._directory = ""
+        self._headers: Any = ()
         self._follows = self._hides = False
         self._pages: tuple[str, ...] = ()
         self._months: Any = ()
@@ -189,7 +204,7 @@ class Replay:
         self._judge(kind)
         data = [copied(getattr(kind, name)) for name in sorted(DATA)]
         self._directory, here = folder(given.get("directory")), os.getcwd()
-        headers = pairs(given.get("extra_response_headers"))
+        headers = self._headers = pairs(given.get("extra_response_headers"))
         self.negotiates = bool(kind.precompressed)
         self._follows, self._hides = kind.follow_symlinks, kind.hide_dotfiles
         self._pages = tuple(kind.index_pages)
@@ -199,16 +214,14 @@ class Replay:
 
     def _judge(self, kind: type) -> None:
         """Raises NotReplayable for any override but those of which something is known."""
-        loud = False
         first: dict[str, Any] = {}
         for name, value in overrides(kind):
             if name not in LOG and not (name == "end_headers" and is_said_to_be_pure(kind)):
                 raise NotReplayable
             first.setdefault(name, value)  # the one that is called
-        for name, value in first.items():
-            loud = loud or (name in LOG and not is_empty(value))
-        self.hooked = loud
-        self.lines = not loud and "log_message" not in first
+        self.hooked = any(name in LOG and not is_empty(value) for name, value in first.items())
+        self.lines = not self.hooked and "log_message" not in first
+        self.stateless = not self.hooked and not any(methods_of_its_own(kind))
 
     def sources(self, target: str) -> list[Source] | None:
         """Return what the answer to a GET or HEAD of ``target`` depends on; None: do not record it."""
@@ -267,9 +280,36 @@ class Replay:
     def write(self, text: str) -> None:
         """Write lines where log_message() does. The answers do not depend on it."""
         if sys.stderr is not None:
-            sys.stderr.write(text)
+            with contextlib.suppress(OSError, ValueError):  # a closed pipe, a closed file
+                sys.stderr.write(text)
 
-    def tell(self, handler: BaseHTTPRequestHandler, head: RequestHead, status: int) -> None:
-        """Have a handler log a request that it does not answer, as if it did."""
+    def tell(self, handler: Any, head: RequestHead, status: int) -> bool:
+        """Have a handler log a request that it is not to answer, as if it did.
+
+        Returns whether it need not: what a hook has set on the handler counts for the answer, which is not
+        logged again then.
+        """
+        if not self.is_plain(handler):
+            return False
         handler._fastserve_begin(head)
+        closes = handler.close_connection
         handler.log_request(HTTPStatus(status))
+        said = handler.close_connection
+        if said == closes and self._answers_alike(handler):
+            return True
+
+        def log_request(*args: Any) -> None:
+            del handler.log_request
+            handler.close_connection = said if said != closes else handler.close_connection
+
+        handler.log_request = log_request
+        return False
+
+    def is_plain(self, handler: Any) -> bool:
+        """Whether a handler has nothing of its own that would make its answers others than its class's."""
+        return bool(vars(handler).get("directory") == self._directory) and self._answers_alike(handler)
+
+    def _answers_alike(self, handler: Any) -> bool:
+        """The same, once it is known which file it is about."""
+        own = vars(handler)
+        return SET_ASIDE.isdisjoint(own) and bool(pairs(own.get("extra_response_headers")) == self._headers)

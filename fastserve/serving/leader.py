@@ -233,7 +233,20 @@ class Leader(Loop):
 
     def _answer(self, conn: Connection) -> int:
         if conn.is_recorded:
-            return conn.replay(self._now)
+            return self._consented(conn, self._inline(conn, self._consent, self._consented))
+        return self._answer_anew(conn)
+
+    def _consent(self, conn: Connection) -> bool:
+        """A hook of the log may run here. What it raises is the end of the connection."""
+        conn.consents()
+        return False
+
+    def _consented(self, conn: Connection, close: bool) -> int:
+        if close:
+            return END
+        return conn.replay(self._now) if conn.is_recorded else self._answer_anew(conn)
+
+    def _answer_anew(self, conn: Connection) -> int:
         asked = conn.asked() if self._experience.suspects else ""
         if len(self._away) >= self._most or (asked and self._experience.waits(asked, self._now)):
             return self._give_a_thread(conn, self._run, self._answered)

@@ -421,7 +421,9 @@ class Loop:
         return usual(conn) if answer is None else conn.reply(*answer, self._now)
 
     def _answer(self, conn: Connection) -> int:
-        return conn.replay(self._now) if conn.is_recorded else conn.answered(self._run(conn), self._now)
+        if conn.is_recorded and conn.consents():
+            return conn.replay(self._now)
+        return conn.answered(self._run(conn), self._now)
 
     def _run(self, conn: Connection) -> bool:
         """Let the handler answer a request. Returns whether that was its last."""

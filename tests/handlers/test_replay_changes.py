@@ -154,6 +154,7 @@ def test_a_function_of_a_connection_that_is_patched_in(name: str, warm: Any) -> 
         assert wait_until(lambda: calls == [method])
         assert made.again().body == b"1" * 20
         assert not made.was_replayed()
+    made.client.close()  # else a handle() that was patched in goes on with it
     assert made.anew().body == b"1" * 20
 
 
@@ -261,7 +262,7 @@ def test_a_table_of_types_that_is_edited(warm: Any) -> None:
     tables = own_tables()
     made = warm(tables)
     tables.extensions_map[".txt"] = "x/second"
-    assert made.again().get("Content-Type") == "x/second"
+    assert wait_until(lambda: made.again().get("Content-Type") == "x/second")
     assert made.anew().get("Content-Type") == "x/second"
 
 
@@ -269,7 +270,7 @@ def test_the_index_pages_that_are_edited(warm: Any) -> None:
     tables = own_tables()
     made = warm(tables, "/dir/")
     tables.index_pages.clear()
-    assert b"Directory listing" in made.again().body
+    assert wait_until(lambda: b"Directory listing" in made.again().body)
     assert b"Directory listing" in made.anew().body
 
 
@@ -277,7 +278,7 @@ def test_a_table_of_words_that_is_edited(warm: Any) -> None:
     tables = own_tables()
     made = warm(tables)
     tables.responses[200] = ("Second", "")
-    assert made.again().line == "HTTP/1.1 200 Second"
+    assert wait_until(lambda: made.again().line == "HTTP/1.1 200 Second")
     assert made.anew().line == "HTTP/1.1 200 Second"
 
 
@@ -285,7 +286,7 @@ def test_headers_of_a_partial_that_are_edited(warm: Any) -> None:
     fields = [("X-Own", "first")]
     made = warm(Files, TARGET, extra_response_headers=fields)
     fields[0] = ("X-Own", "second")
-    assert made.again().get("X-Own") == "second"
+    assert wait_until(lambda: made.again().get("X-Own") == "second")
     assert made.anew().get("X-Own") == "second"
 
 
@@ -296,7 +297,7 @@ def test_a_partial_that_is_edited(home: Path, serve: Any) -> None:
     ask(server.server_address, request(target=TARGET))
     ask(server.server_address, request(target=TARGET))
     make.keywords["directory"] = str(home / "two")
-    assert ask(server.server_address, request(target=TARGET)).body == b"2" * 20
+    assert wait_until(lambda: ask(server.server_address, request(target=TARGET)).body == b"2" * 20)
 
 
 def test_a_type_that_is_added_to_the_system_s(warm: Any) -> None:
@@ -304,7 +305,7 @@ def test_a_type_that_is_added_to_the_system_s(warm: Any) -> None:
     assert made.again().get("Content-Type") == "application/octet-stream"
     mimetypes.add_type("x/added", ".own")
     try:
-        assert made.again().get("Content-Type") == "x/added"
+        assert wait_until(lambda: made.again().get("Content-Type") == "x/added")
         assert made.anew().get("Content-Type") == "x/added"
     finally:
         del mimetypes.types_map[".own"]
@@ -317,10 +318,9 @@ def test_another_handler_for_a_server(home: Path, warm: Any) -> None:
     """For the connections that come from then on."""
     made = warm()
     made.server.RequestHandlerClass = partial(Files, home / "two")
-    assert made.again().body == b"1" * 20
+    assert wait_until(lambda: made.anew().body == b"2" * 20)
     for _ in range(3):
         assert made.anew().body == b"2" * 20
-    assert made.again().body == b"1" * 20
 
 
 def test_a_hook_of_the_server_that_is_patched_in(home: Path, warm: Any) -> None:
@@ -330,17 +330,21 @@ def test_a_hook_of_the_server_that_is_patched_in(home: Path, warm: Any) -> None:
         Files(request, client_address, made.server, directory=str(home / "two"))
 
     made.server.finish_request = finish_request
+    assert wait_until(lambda: made.anew().body == b"2" * 20)
     for _ in range(3):
         assert made.anew().body == b"2" * 20
-    assert made.again().body == b"1" * 20
 
 
 def test_a_verify_request_that_is_patched_in(warm: Any) -> None:
     made = warm()
     made.server.verify_request = lambda request, client_address: False
-    with Client(made.server.server_address) as client:
-        client.send(request(target=TARGET))
-        assert client.is_closed()
+
+    def is_refused() -> bool:
+        with Client(made.server.server_address) as client:
+            client.send(request(target=TARGET))
+            return client.reply() is None
+
+    assert wait_until(is_refused)
 
 
 def test_another_current_folder(home: Path, serve: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,9 +353,9 @@ def test_another_current_folder(home: Path, serve: Any, client: Any, monkeypatch
     server = serve(Files)
     made = Warm(server, client)
     monkeypatch.chdir(home / "two")
+    assert wait_until(lambda: made.anew().body == b"2" * 20)
     for _ in range(3):
         assert made.anew().body == b"2" * 20
-    assert made.again().body == b"1" * 20
 
 
 def test_a_folder_named_from_the_current_one(

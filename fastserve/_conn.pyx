@@ -569,8 +569,8 @@ cdef class Connection:
         return self.next_answer is not None
 
     def consents(self):
-        """Before replay(): the handler writes its log, where it has one of its own. Returns whether the recorded
-        answer is the one that it would make.
+        """Before replay(): the handler writes its log, where it has one of its own. Returns whether the
+        recorded answer is the one that it would make.
         """
         cdef Recording recording = self.next_answer
         self.next_answer = None

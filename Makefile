@@ -2,7 +2,7 @@
 
 PYTHON ?= python
 
-.PHONY: dev serve test check debug sanitize fuzz conformance programs bench clean
+.PHONY: dev serve test check debug sanitize fuzz conformance programs bench results clean
 
 dev:  # an editable install, built in place, with every tool
 	$(PYTHON) -m pip install -e '.[dev,bench]'
@@ -35,6 +35,13 @@ programs:  # other people's programs on fastserve, in an environment of their ow
 
 bench:
 	$(PYTHON) bench/run.py
+
+R = bench/results
+results:  # everything that is measured, for two hours and more, and bench/RESULTS.md with its charts
+	$(PYTHON) bench/run.py --workload all --json $(R)/all.json
+	-$(PYTHON) bench/promises.py --json $(R)/promises.json
+	$(PYTHON) bench/syscalls.py --seconds 10 --json $(R)/syscalls.json
+	$(PYTHON) bench/results.py $(R)/all.json $(R)/promises.json $(R)/syscalls.json
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

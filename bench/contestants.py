@@ -193,17 +193,16 @@ def uvicorn(place: Place) -> list[str]:
 
 
 def aiohttp(place: Place) -> list[str]:
-    """On asyncio's own loop for files, as uvloop has no sendfile."""
-    handler = handler_of(place)
-    return [sys.executable, str(APPS / "aiohttp_web.py"), "--handler", handler,
-            "--loop", "uvloop" if handler == "hello" else "asyncio",
+    """On asyncio's own loop for large files, as uvloop has no sendfile."""
+    return [sys.executable, str(APPS / "aiohttp_web.py"), "--handler", handler_of(place),
+            "--loop", "asyncio" if place.workload.per_gigabyte else "uvloop",
             "--port", str(place.port), "--directory", str(place.site), *with_tls(place, "--tls")]
 
 
 def gunicorn(place: Place) -> list[str]:
-    """Its threads are what keeps connections; one, as there is one core."""
+    """Its workers with threads are those that keep connections; four are cheaper than one."""
     return [sys.executable, "-m", "gunicorn", "--chdir", str(APPS), "--bind", f"127.0.0.1:{place.port}",
-            "--workers", "1", "--worker-class", "gthread", "--threads", "1", "--keep-alive", "300",
+            "--workers", "1", "--worker-class", "gthread", "--threads", "4", "--keep-alive", "300",
             "--worker-connections", "20000", "--backlog", "4096", "--log-level", "critical",
             *with_tls(place, "--certfile", "--keyfile"), f"wsgi:{handler_of(place)}"]
 

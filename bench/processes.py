@@ -22,6 +22,8 @@ GRACE = 3  # seconds between the polite signal and the other one
 class BenchError(Exception):
     """Something the person at the terminal should read; no traceback."""
 
+    status = 1  # of the script that ends with it
+
 
 @contextmanager
 def pinned(core: int) -> Iterator[None]:
@@ -35,13 +37,13 @@ def pinned(core: int) -> Iterator[None]:
 
 
 def concluded(work: Callable[[], object]) -> int:
-    """Do it, and return the exit status: 1 for a BenchError, which is told, 130 for Ctrl-C and SIGTERM."""
+    """Do it, and return the exit status: a BenchError's, which is told, or 130 for Ctrl-C and SIGTERM."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # unwinding is what stops everything
     try:
         work()
     except BenchError as reason:
         print(f"bench: {reason}", file=sys.stderr)
-        return 1
+        return reason.status
     except KeyboardInterrupt:
         return 130
     return 0

@@ -1,7 +1,7 @@
 """Makes RESULTS.md and its two charts: `python bench/results.py FILE...`, of what others have saved.
 
-Reads the JSON of run.py, promises.py and syscalls.py, in any number; where two have the same workload, the
-later one counts. Measures nothing.
+Reads the JSON of run.py, promises.py and syscalls.py, in any number; where two have the same workload, that
+with more servers counts, or the later one. Measures nothing.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ one that has had them once keeps the memory.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 import tempfile
@@ -109,6 +110,7 @@ class Bench:
             print("one core only: the server and wrk share it", file=sys.stderr)
         self.out: dict[str, str] = {}
         self.failed = False  # what all of this is for
+        self.version = functools.cache(lambda name: CONTESTANTS[name].version())
 
     def contestants(self, names: Sequence[str]) -> list[Contestant]:
         """Those that can take part."""
@@ -161,7 +163,8 @@ class Bench:
             return [runner.entry for runner in field.values()]
 
     def beside_idle(self, workload: Workload, contestants: list[Contestant], site: Path) -> list[Entry]:
-        """One runs at a time."""
+        """One runs at a time, with as many descriptors as this process may have."""
+        idle.allowed(self.args.idle)
         field = {contestant.name: contestant for contestant in contestants}
         entries: dict[str, Entry] = {}
         for _ in self.turns(workload):
@@ -186,7 +189,7 @@ class Bench:
         if workload.tls:
             certificate.ensure_agreed(port)
         checked = answers.checked(port, workload, contestant.body(workload))
-        entry = Entry(contestant.name, contestant.version(), server.argv, checked.octets, [],
+        entry = Entry(contestant.name, self.version(contestant.name), server.argv, checked.octets, [],
                       workload.per_gigabyte)
         runner = Runner(server, checked, entry)
         if self.args.warm_up:

@@ -57,12 +57,14 @@ cdef class Channel:
     cdef Py_ssize_t room
     cdef bint receiving         # into the buffer, without the GIL
     # To be sent: under the lock.
-    cdef PyThread_type_lock mutex
-    cdef unsigned long holder   # the thread that has it, 0 for none
+    cdef int users              # threads that have the lock or wait for it
+    cdef unsigned long holder   # the one that has it, 0 for none
+    cdef PyThread_type_lock turn    # locked; one who leaves unlocks it for one who waits
     cdef object queue           # a deque of Piece
     cdef int64_t queued         # octets of all pieces that lie in memory
 
     cdef bint lock(self) except False
+    cdef bint _wait_for_turn(self) except False
     cdef void unlock(self) noexcept
     cdef bint stream_closed(self) except False
     cdef bint let_go(self) except False

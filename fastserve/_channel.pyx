@@ -52,7 +52,7 @@ cdef enum:
     RECEIVE_ROOM = 16384            # the first buffer; it doubles while a head or body needs it
     COPY_LIMIT = 16384              # above this the GIL is released around send
     GATHERED = 4096                 # a queued write up to this size is copied to those before it
-    SECURE_CHUNK = 65536            # of a file, read at a time for TLS
+    SECURE_CHUNK = 131072           # of a file, read at a time for TLS
 
 cdef Py_ssize_t SENDFILE_CHUNK = limits.SENDFILE_CHUNK
 
@@ -138,16 +138,14 @@ cdef class Channel:
         self.fd = fd
         self.data = NULL
         self.start = self.stop = self.room = 0
-        self.mutex = PyThread_allocate_lock()
-        if self.mutex == NULL:
-            raise MemoryError
         if sock is not None:
             self.carry(sock)
 
     def __dealloc__(self):
         self._release()
-        if self.mutex != NULL:
-            PyThread_free_lock(self.mutex)
+        if self.turn != NULL:
+            PyThread_release_lock(self.turn)
+            PyThread_free_lock(self.turn)
         if self.streams and self.sock is not None:
             # Nobody closed them, as a handler's finish() does: go as a file object of makefile() would.
             self.sock._decref_socketios()
@@ -182,19 +180,35 @@ cdef class Channel:
     cdef bint lock(self) except False:
         """Keep other threads away from what is to be sent.
 
-        Raises RuntimeError in a signal handler that came while this thread had the lock.
+        Raises RuntimeError in a signal handler that came while this thread had the lock. Only one who meets
+        another here needs a lock of the system: all else happens under the GIL.
         """
-        if not PyThread_acquire_lock(self.mutex, NOWAIT_LOCK):
+        if self.users:
             if self.holder == PyThread_get_thread_ident():
                 raise RuntimeError("reentrant call")
-            with nogil:
-                PyThread_acquire_lock(self.mutex, WAIT_LOCK)
+            self._wait_for_turn()
+        else:
+            self.users = 1
         self.holder = PyThread_get_thread_ident()
+        return True
+
+    cdef bint _wait_for_turn(self) except False:
+        """Until one who leaves hands the channel over."""
+        if self.turn == NULL:
+            self.turn = PyThread_allocate_lock()
+            if self.turn == NULL:
+                raise MemoryError
+            PyThread_acquire_lock(self.turn, NOWAIT_LOCK)
+        self.users += 1
+        with nogil:
+            PyThread_acquire_lock(self.turn, WAIT_LOCK)
         return True
 
     cdef void unlock(self) noexcept:
         self.holder = 0
-        PyThread_release_lock(self.mutex)
+        self.users -= 1
+        if self.users:
+            PyThread_release_lock(self.turn)
 
     # -- Receiving -----------------------------------------------------------------------------
 
@@ -456,7 +470,8 @@ cdef class Channel:
         cdef int file = piece.file.fd
         cdef size_t size = <size_t>min(piece.left, <int64_t>SENDFILE_CHUNK)
         # sendfile alone knows no MSG_DONTWAIT, and the socket is the handler's too: it stays as it was.
-        cdef int before = fs_set_nonblocking(self.fd, True)
+        # But for a descriptor that nobody else has: a lane accepts it as non-blocking.
+        cdef int before = fs_set_nonblocking(self.fd, True) if self.sock is not None else True
         with nogil:
             count = fs_sendfile(self.fd, file, piece.offset, size)
         if before == 0:

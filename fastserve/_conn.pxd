@@ -103,3 +103,6 @@ cdef class Connection:
     cdef int _linger_on(self, double now) except -1
     cdef int _linger(self) except -1
     cdef Py_ssize_t _discard(self) noexcept
+
+
+cdef dict offers

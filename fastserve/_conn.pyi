@@ -7,7 +7,6 @@ from fastserve._deadlines import Deadlines, Ending
 from fastserve._files import Recordings
 from fastserve._head import RequestHead
 from fastserve._reader import RequestReader
-from fastserve._writer import ResponseWriter
 
 STATE_NAMES: Final[tuple[str, ...]]
 
@@ -80,8 +79,3 @@ class Connection:
     def come_back(self) -> None: ...
     def finish_sending(self) -> None: ...
     def withdraw(self) -> bool: ...
-
-def open_streams(
-    sock: socket.socket, block: int = 0, timeouts: object = None
-) -> tuple[RequestReader, ResponseWriter]: ...
-def attach(sock: socket.socket, handler: Any, rfile: object, wfile: object) -> bool: ...

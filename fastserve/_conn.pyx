@@ -9,12 +9,11 @@ Where the loop is ending, a client that has asked for nothing yet, or for nothin
 to do so.
 
 It knows sockets and framing, and no handler: the one attached to it is an object it keeps. Nor does it need
-one where the answer is recorded (_files), nor a socket object before there is one. serving.loop and _lane call
-the methods; handlers.base calls open_streams() and attach().
+one where the answer is recorded (_files), nor a socket object before there is one. serving.loop, _driver and
+_lane call the methods, _offers gives handlers their streams.
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport int64_t, uint8_t
 from posix.unistd cimport close as close_fd
 
@@ -37,7 +36,6 @@ import socket
 import threading
 
 from fastserve import limits
-from fastserve._deadlines import of_server
 from fastserve.log import format_address
 
 try:
@@ -212,7 +210,7 @@ cdef class Connection:
 
     def turn_away(self, bytes octets not None, double now):
         """Answer before anything is read, if it is a plain socket, and part. Returns an action."""
-        if (self.made_sock is not None and type(self.made_sock) is not socket.socket) or fs_send(self.fd, <char *>octets, len(octets), 0) < 0:
+        if not self.is_plain or fs_send(self.fd, <char *>octets, len(octets), 0) < 0:
             return DO_END
         return self._told(self._linger_on(now), now)
 
@@ -515,7 +513,8 @@ cdef class Connection:
 
     cdef bint may_replay(self) noexcept:
         """Whether the next request may be answered without a handler, if it is here whole."""
-        return (self.is_plain and (self.state == WAITING or self.state == IDLE) and self.interest == EVENT_READ
+        return (self.is_plain and (self.state == WAITING or self.state == IDLE)
+                and self.interest == EVENT_READ
                 and not self.found and not self.heard and not self.ending.begun
                 and (self.channel is None or (self.channel.data == NULL and not self.channel.queue)))
 
@@ -565,7 +564,7 @@ cdef class Connection:
 
     @property
     def is_recorded(self):
-        """Whether the answer to the request that is here is recorded: replay() is to be called, no handler."""
+        """Whether the answer to the request that is here is recorded, so that replay() is to be called."""
         return self.next_answer is not None
 
     def replay(self, double now):
@@ -585,30 +584,18 @@ cdef class Connection:
 
     cdef bint _seek_recording(self, double now) except -1:
         """Of the request that is here. Where it has none the answer may become one."""
-        cdef RequestHead head = self.reader.head
-        cdef Recordings recordings = self.recordings
-        cdef Recording recording
-        cdef Py_ssize_t size
-        if head.rejection or self.ending.begun or self.reader.timed_out or not recordings.is_open(now):
-            return False
-        size = recordings.key_of(<const uint8_t *>PyBytes_AS_STRING(head.raw), &head.spans, &head.framing)
-        if size == 0:
-            return False
-        recording = recordings.find(size)
-        if recording is not None:
-            recordings.begin_round()
-            if recordings.is_fresh(recording):
-                self.next_answer = recording
-                return True
-        self.take = self.writer.take = recordings.begin(size, head.target)
-        return False
+        if not (self.ending.begun or self.reader.timed_out):
+            self.next_answer = self.recordings.seek(self.reader.head, now)
+            if self.next_answer is None:
+                self.take = self.writer.take = self.recordings.begin(self.reader.head)
+        return True
 
     cdef bint _keep_take(self) except -1:
         """The handler has answered: if that was all of it, it can be sent again."""
         cdef Take take = self.take
         self.take = self.writer.take = None
         if (self.writer.left not in (0, NO_BODY) or self.writer.last or self.ending.begun
-                or self.channel.broken or not self.recordings.is_open(self.recordings.looked)):
+                or self.channel.broken):
             return False
         return self.recordings.keep(take, self.closing)
 
@@ -738,48 +725,5 @@ cdef class Connection:
         return fs_recv(self.fd, scrap, sizeof(scrap))
 
 
-# -- For handlers ----------------------------------------------------------------------------------
-
-# Connections that a loop offers to the handler it is about to make, by the id of their socket.
+# Connections that a loop offers to the handler it is about to make, by the id of their socket; for _offers.
 cdef dict offers = {}
-
-
-cdef Connection offered(object sock):
-    """The connection of that socket, where the calling thread's loop offers it."""
-    cdef Connection conn = offers.get(id(sock))
-    if conn is None or conn.sock is not sock or conn.thread != threading.get_ident():
-        return None
-    return conn
-
-
-def open_streams(sock, Py_ssize_t block=0, timeouts=None):
-    """Return (rfile, wfile) over a connected, blocking ``socket.socket`` or ``ssl.SSLSocket``.
-
-    Those of the loop's connection where one offers the socket, else a pair of their own. ``block`` is
-    a handler's ``wbufsize`` in bytes, ``timeouts`` what its server has by that name.
-    """
-    cdef Connection conn = offered(sock)
-    cdef Channel channel
-    cdef tuple streams
-    if conn is not None:
-        streams = conn.streams()
-    else:
-        channel = Channel(sock, of_server(timeouts))
-        streams = RequestReader(channel), ResponseWriter(channel)
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-    if block:
-        streams[1].gather(block)
-    return streams
-
-
-def attach(sock, handler, rfile, wfile):
-    """Let the loop that offers ``sock`` drive ``handler``, if it still has the streams it was given.
-
-    Returns whether it will: the loop then calls ``handle_one_request()`` once for each request, and
-    ``finish()`` when there are no more.
-    """
-    cdef Connection conn = offered(sock)
-    if conn is None or rfile is not conn.reader or wfile is not conn.writer:
-        return False
-    return conn.attach(handler)

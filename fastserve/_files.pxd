@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from fastserve._channel cimport Descriptor
-from fastserve._head cimport Framing, HeadSpans
+from fastserve._head cimport Framing, HeadSpans, RequestHead
 from fastserve._sys cimport fs_file
 
 
@@ -65,6 +65,7 @@ cdef class Recordings:
     cdef double look_again  # when it is taken anew, by the clock of `now`
     cdef double looked      # when that was asked last
     cdef uint8_t *key       # of the request that is looked for
+    cdef Py_ssize_t size    # of that, 0: it has none
     cdef list heads         # heads of requests that had a recording, and the keys of these
     cdef list keys_of_heads
     cdef dict by_key
@@ -90,7 +91,8 @@ cdef class Recordings:
     cdef Recording recall(self, const uint8_t *head, Py_ssize_t size)
     cdef bint remember(self, const uint8_t *head, Py_ssize_t size, Recording recording) except False
     cdef Recording _find(self, bytes key)
-    cdef Take begin(self, Py_ssize_t size, object target)
+    cdef Recording seek(self, RequestHead head, double now)
+    cdef Take begin(self, RequestHead head)
     cdef bint keep(self, Take take, bint close) except -1
     cdef bint begin_round(self) except False
     cdef bint is_fresh(self, Recording recording) except -1

@@ -1,9 +1,10 @@
 """Answers that were given, to be given again, and the files they are true of.
 
 An answer is recorded while a handler gives it (Take), with everything that it depends on: names, and what
-they stood for before it was made (Source). It may be sent again as long as all of them stand for the same, which
-is asked of the system each time, once for all the requests that have been received by then (a round). What
-names a request is its key: method, version, whether the connection stays, target, and the fields that count.
+they stood for before it was made (Source). It may be sent again as long as all of them stand for the same.
+The system is asked for that each time, once for all the requests that have been received by then (a round).
+What names a request is its key: method, version, whether the connection stays, target, and the fields that
+count.
 
 Answers that were not used for the longest leave first, when there are too many, or they hold too much. A file
 is open as long as a recording or a connection needs it.
@@ -19,7 +20,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy
 
 from fastserve._ascii cimport same_nocase
-from fastserve._head cimport Field
+from fastserve._head cimport Field, RequestHead
+from fastserve._parser cimport NONE
 from fastserve._sys cimport fs_is_local, fs_look, fs_wall_clock
 
 from fastserve import limits
@@ -177,8 +179,8 @@ cdef class Recordings:
     it is every now and then. It has
 
     ``fingerprint()``       what answers depend on beside those and the files, comparable; None: do not record
-    ``sources(target)``     what the answer to a request for a target (str) depends on, a list of (name, whether
-                            a link at its end is followed, whether more than its kind counts), or None
+    ``sources(target)``     what the answer to a request for a target (str) depends on: a list of (name,
+                            whether a link at its end is followed, whether more than its kind counts), or None
     ``negotiates``, ``lines``, ``hooked``   as the fields of those names, read behind each fingerprint()
     ``log_date(second)``, ``write(text)``   the form of a line's date (str), and where lines go
     ``tell(handler, head, status)``         have a handler log a request, where it is ``hooked``
@@ -297,10 +299,23 @@ cdef class Recordings:
             return IF_MODIFIED_SINCE if same_nocase(name, b"if-modified-since", 17) else 0
         return IF_UNMODIFIED_SINCE if same_nocase(name, b"if-unmodified-since", 19) else 0
 
+    cdef Recording seek(self, RequestHead head, double now):
+        """A recording of the answer to a request that is here, fresh; None where there is none."""
+        cdef Recording recording = None
+        self.size = 0
+        if head.rejection == NONE and self.is_open(now):
+            self.size = self.key_of(<const uint8_t *>PyBytes_AS_STRING(head.raw), &head.spans, &head.framing)
+        if self.size:
+            recording = self.find(self.size)
+        if recording is not None:
+            self.begin_round()
+            recording = recording if self.is_fresh(recording) else None
+        return recording
+
     # -- Sending again --------------------------------------------------------------------------------
 
     cdef Recording find(self, Py_ssize_t size):
-        """The recording for `key`, None where there is none; is_fresh() and stamp() come before it is sent."""
+        """The recording for `key`, or None; is_fresh() and stamp() come before it is sent."""
         return self._find(PyBytes_FromStringAndSize(<const char *>self.key, size))
 
     cdef Recording recall(self, const uint8_t *head, Py_ssize_t size):
@@ -327,7 +342,7 @@ cdef class Recordings:
         return recording
 
     cdef bint begin_round(self) except False:
-        """All requests that are answered from here on have been received: a look from now on counts for them."""
+        """The requests that are answered from here on have been received: a look counts for all of them."""
         cdef int64_t second = fs_wall_clock() // SECOND
         cdef bytes date
         self.round += 1
@@ -374,14 +389,18 @@ cdef class Recordings:
 
     # -- Recording --------------------------------------------------------------------------------------
 
-    cdef Take begin(self, Py_ssize_t size, object target):
-        """The answer to the request of `key` is about to be made: look at all that it may depend on. None: it is not to be recorded."""
-        cdef Take take = Take()
-        take.key = PyBytes_FromStringAndSize(<const char *>self.key, size)
-        take.began = fs_wall_clock()
-        named = self.policy.sources(target)
+    cdef Take begin(self, RequestHead head):
+        """The answer to the request that seek() was for is about to be made: look at what it may depend on.
+
+        None: it is not to be recorded.
+        """
+        cdef Take take
+        named = self.policy.sources(head.target) if self.size else None
         if named is None:
             return None
+        take = Take()
+        take.key = PyBytes_FromStringAndSize(<const char *>self.key, self.size)
+        take.began = fs_wall_clock()
         for path, follows, whole in named:
             take.sources.append(look_at(path, follows, whole))
         return take
@@ -391,9 +410,9 @@ cdef class Recordings:
         cdef Source source
         cdef Py_ssize_t date_at
         cdef bytes head
-        if take.spoiled or not take.head_size or take.size > MOST_OCTETS:
+        if take.spoiled or not take.head_size or take.size > MOST_OCTETS or not self.is_open(self.looked):
             return False
-        if self.hooked and take.status == 404:      # of which there is more to be told than log_request() does
+        if self.hooked and take.status == 404:      # there is more to be told of it than log_request() does
             return False
         for source in take.sources:
             if not source.is_settled(take.began) or not fs_is_local(source.path):

@@ -7,18 +7,17 @@ _parser makes them; _reader, headers and handlers.base ask.
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_New, PyList_SET_ITEM
-from cpython.ref cimport Py_INCREF
+from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy
 
-from fastserve._ascii cimport fs_is_ascii, same_nocase
+from fastserve._ascii cimport fs_is_ascii, fs_same, same_nocase
 
 cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t length, Py_UCS4 largest)
     void *PyUnicode_DATA(object text)
-    Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
 
 # -- Strings -------------------------------------------------------------------------------------
@@ -26,13 +25,18 @@ cdef extern from "Python.h":
 cdef enum:
     SHARED_NAMES = 512      # a power of two
 
-cdef list shared_names = [None] * SHARED_NAMES
+cdef struct SharedName:
+    PyObject *text          # owned; NULL where none has been seen
+    const uint8_t *octets   # what it holds
+    Py_ssize_t length
+
+cdef SharedName[SHARED_NAMES] shared_names
 
 
-cdef object latin1_text(const uint8_t *at, Py_ssize_t length):
-    """The str of octets, each one character. Almost all are ASCII, which need not be measured first."""
+cdef inline object ascii_text(const uint8_t *at, Py_ssize_t length):
+    """The str of octets that are known to be ASCII."""
     cdef object text
-    if length < 2 or not fs_is_ascii(at, length):
+    if length < 2:      # of which there is one each
         return PyUnicode_DecodeLatin1(<const char *>at, length, NULL)
     text = PyUnicode_New(length, 127)
     # SAFETY: the str is new, nobody else has it, and it holds `length` octets.
@@ -40,18 +44,30 @@ cdef object latin1_text(const uint8_t *at, Py_ssize_t length):
     return text
 
 
+cdef object latin1_text(const uint8_t *at, Py_ssize_t length):
+    """The str of octets, each one character. Almost all are ASCII, which need not be measured first."""
+    if fs_is_ascii(at, length):
+        return ascii_text(at, length)
+    return PyUnicode_DecodeLatin1(<const char *>at, length, NULL)
+
+
 cdef object shared_text(const uint8_t *at, Py_ssize_t length):
     """The str of a method or field name: few exist, so the last one of each hash is kept."""
+    cdef size_t slot
+    cdef SharedName *shared
+    cdef object text
     if length == 0 or length > 32:
         return latin1_text(at, length)
-    cdef size_t slot = (at[0] * 7 + at[length >> 1] * 31 + at[length - 1] * 131 + length * 17) % SHARED_NAMES
-    cdef object text = shared_names[slot]
-    # SAFETY: a TOKEN is ASCII, so its str holds one octet a character.
-    if (text is not None and PyUnicode_GET_LENGTH(text) == length
-            and memcmp(PyUnicode_DATA(text), at, length) == 0):
-        return text
-    text = latin1_text(at, length)
-    shared_names[slot] = text
+    slot = (at[0] * 7 + at[length >> 1] * 31 + at[length - 1] * 131 + length * 17) % SHARED_NAMES
+    shared = &shared_names[slot]
+    if shared.text != NULL and shared.length == length and fs_same(shared.octets, at, length):
+        return <object>shared.text
+    text = ascii_text(at, length)       # a TOKEN is ASCII
+    Py_INCREF(text)
+    Py_XDECREF(shared.text)
+    shared.text = <PyObject *>text
+    shared.octets = <const uint8_t *>PyUnicode_DATA(text)
+    shared.length = length
     return text
 
 
@@ -168,13 +184,18 @@ cdef class RequestHead:
     def fields(self):
         """Return the header fields as a list of (name, value), in order, all of them."""
         cdef const uint8_t *base = <const uint8_t *>PyBytes_AS_STRING(self.raw)
+        cdef bint is_ascii = fs_is_ascii(base, PyBytes_GET_SIZE(self.raw))     # once for all
         cdef Field *field
         cdef Py_ssize_t i
-        cdef object pair
+        cdef object pair, value
         cdef list pairs = PyList_New(self.spans.count)
         for i in range(self.spans.count):
             field = &self.spans.fields[i]
-            pair = shared_text(base + field.name.start, field.name.length), self._text(field.value)
+            if is_ascii:
+                value = ascii_text(base + field.value.start, field.value.length)
+            else:
+                value = self._text(field.value)
+            pair = shared_text(base + field.name.start, field.name.length), value
             # SAFETY: the list was made with room for every field; it steals the reference.
             Py_INCREF(pair)
             PyList_SET_ITEM(pairs, i, pair)

@@ -1,6 +1,6 @@
 # What Python sees of the lane. tests/test_imports.py holds names and parameters to it.
 
-from typing import Any, final
+from typing import final
 
 from fastserve._conn import Connection
 from fastserve._deadlines import Deadlines, Ending

@@ -1,10 +1,10 @@
 """The turn of a loop, and the replay lane within it: requests whose answers are recorded need no Python.
 
 A turn waits until sockets are ready. Of those that may be answered so, all are received from first, into one
-buffer; then every file that the answers depend on is looked at, once; then the log is written, and the answers
-are sent. So a look at a file is always younger than the requests it counts for. All that is no recorded
-answer's request goes to the loop, with what was received of it. While there is nothing for the loop to do, one
-turn follows the other.
+buffer; then every file that the answers depend on is looked at, once; then the log is written, and the
+answers are sent. So a look at a file is always younger than the requests that it counts for. What is no
+recorded answer's request goes to the loop, with all that was received of it. While there is nothing for the
+loop to do, one turn follows the other.
 
 It knows connections, recordings and descriptors; no handler, and no server. serving.loop makes one and calls
 turn().
@@ -59,8 +59,8 @@ cdef class Lane:
         free(self.arena)
         free(self.answers)
 
-    def __init__(self, Poller poller not None, Timers timers not None, set connections not None, Ending ending not None,
-                 Deadlines deadlines not None, Recordings recordings=None):
+    def __init__(self, Poller poller not None, Timers timers not None, set connections not None,
+                 Ending ending not None, Deadlines deadlines not None, Recordings recordings=None):
         self.poller, self.timers, self.connections = poller, timers, connections
         self.ending, self.deadlines = ending, deadlines
         self.recordings = recordings
@@ -68,7 +68,7 @@ cdef class Lane:
         self.asked = []
 
     def accept_from(self, target, int fd, double patience):
-        """Accept the connections of a listener, of TCP, that was registered with ``target``; None: no more."""
+        """Accept the connections of a TCP listener that was registered with ``target``; None: no more."""
         self.listener, self.listening, self.patience = target, fd, patience
 
     def close_plainly(self, bint ends):
@@ -111,15 +111,16 @@ cdef class Lane:
     cdef bint _accept(self, object ready) except False:
         cdef Connection conn
         cdef fs_address address
-        cdef int fd, i
-        for i in range(ACCEPT_BATCH):
+        cdef int fd, _
+        for _ in range(ACCEPT_BATCH):
             fd = fs_accept(self.listening, &address)
             if fd < 0:
                 if fd == FAILED:
                     ready.append(self.listener)     # who asks again is told why, or finds it mended
                 return True
             conn = Connection.__new__(Connection)
-            conn.begin_bare(fd, &address, self.now, self.patience, self.ending, self.deadlines, self.recordings)
+            conn.begin_bare(fd, &address, self.now, self.patience, self.ending, self.deadlines,
+                            self.recordings)
             self._receive(conn, ready)
         return True
 
@@ -160,12 +161,12 @@ cdef class Lane:
         return True
 
     cdef Recording _find(self, Py_ssize_t start, Py_ssize_t count, Py_ssize_t *size):
-        """The recording for the request at `start`, whose head has `size` octets; None: not whole, or none."""
+        """The recording for the request at `start`, whose head has `size` octets, or None."""
         cdef const uint8_t *at = self.arena + start
-        cdef Recording recording = None
         cdef Py_ssize_t key = 0
         if self.parser.advance(at, count) == COMPLETE:
-            key = self.recordings.key_of(at + self.parser.head_start, &self.parser.spans, &self.parser.framing)
+            key = self.recordings.key_of(at + self.parser.head_start, &self.parser.spans,
+                                         &self.parser.framing)
         size[0] = self.parser.pos
         self.parser.clear()
         return self.recordings.find(key) if key else None
@@ -231,8 +232,9 @@ cdef class Lane:
                                     self.arena + asked.start + asked.received - rest, rest, close, self.now)
         return self._act(conn, action, ready)
 
-    cdef Py_ssize_t _send_several(self, Asked asked, Py_ssize_t *size, Py_ssize_t *rest, bint *close) except? -3:
-        """Send from `answers`, `size` octets at last; as fs_send(). `rest` octets remain, `close` as they end."""
+    cdef Py_ssize_t _send_several(self, Asked asked, Py_ssize_t *size, Py_ssize_t *rest,
+                                  bint *close) except? -3:
+        """Send from `answers`, at last `size` octets, as fs_send() does. `rest` remain, if not to `close`."""
         cdef Recording recording = asked.recording
         cdef Py_ssize_t head = asked.size, sent = 0, end = asked.start + asked.received
         rest[0] = asked.received

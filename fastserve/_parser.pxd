@@ -50,6 +50,8 @@ cdef class RequestParser:
     cdef HeadSpans spans
     cdef Framing framing
 
+    cdef int _feed(self, const uint8_t *data, Py_ssize_t size) except? -1
+    cdef RequestHead _take(self, const uint8_t *data, Py_ssize_t size)
     cdef int advance(self, const uint8_t *data, Py_ssize_t size) noexcept
     cdef RequestHead release(self, const uint8_t *data, Py_ssize_t size)
     cdef void clear(self) noexcept
@@ -59,6 +61,7 @@ cdef class RequestParser:
     cdef int _target(self, Cursor *c) noexcept
     cdef int _version(self, Cursor *c) noexcept
     cdef int _request_line_end(self, Cursor *c) noexcept
+    cdef int _whole_fields(self, Cursor *c) noexcept
     cdef int _field_start(self, Cursor *c) noexcept
     cdef int _field_name(self, Cursor *c) noexcept
     cdef int _field_blanks(self, Cursor *c) noexcept
@@ -68,9 +71,11 @@ cdef class RequestParser:
     cdef void _close_span(self, Span *span, Py_ssize_t end) noexcept
     cdef bint _make_room(self) noexcept
     cdef void _close_line(self, const uint8_t *data, Py_ssize_t size) noexcept
-    cdef int _add_field(self, Cursor *c) noexcept
+    cdef int _add_field(self, const uint8_t *head, const uint8_t *name, const uint8_t *colon,
+                        const uint8_t *value, const uint8_t *stop) noexcept
     cdef int _within_limits(self, Py_ssize_t passed, int answer) noexcept
-    cdef void _note(self, const uint8_t *base, const Field *field) noexcept
+    cdef void _note(self, const uint8_t *name, Py_ssize_t name_length,
+                    const uint8_t *value, Py_ssize_t length) noexcept
     cdef void _note_length(self, const uint8_t *value, Py_ssize_t length) noexcept
     cdef void _note_connection(self, const uint8_t *value, Py_ssize_t length) noexcept
     cdef void _note_codings(self, const uint8_t *value, Py_ssize_t length) noexcept

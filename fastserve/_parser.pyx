@@ -1,8 +1,8 @@
 """The request head as RFC 9112 sections 2 to 6 and 9.3 define it, from raw octets.
 
 RequestParser is fed the receive buffer from its first unconsumed octet, again and again while it
-grows; it resumes where it stopped, so no octet is scanned twice however the head was split. Nothing is
-copied and no Python object is made before the head is complete. What is wanted of it then is taken
+grows; it resumes where it stopped, so no octet is scanned more than twice however the head was split.
+Nothing is copied and no Python object is made before the head is complete. What is wanted of it then is taken
 from a RequestHead, which makes a string the first time it is asked for one.
 
 Strict where RFC 9112 leaves a choice that request smuggling lives on: one SP between the parts of the
@@ -14,14 +14,15 @@ It knows no socket, no clock, no handler. _reader and handlers.base call it.
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from fastserve._ascii cimport (
-    DIGIT, HEX, HOST, TARGET, TOKEN,
-    has_more, is_a, peek, same_nocase, skip_blanks, skip_class, skip_value, step,
+    DIGIT, HEX, HOST,
+    fs_check, fs_find_control, fs_find_token_end,
+    has_more, is_a, peek, same_nocase, skip_blanks, skip_class, skip_target, skip_token, skip_value, step,
 )
 from fastserve._head cimport FEW_FIELDS
 
@@ -54,8 +55,6 @@ cdef enum TransferCodings:
 
 cdef enum:
     FIRST_ROOM = 16     # fields; grows twofold
-    # The lengths of the field names that _note looks for, a bit each.
-    NOTED_LENGTHS = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 14 | 1 << 17
 
 cdef Py_ssize_t MAX_EMPTY_LINES = limits.MAX_EMPTY_LINES
 
@@ -89,22 +88,22 @@ cdef class RequestParser:
         ``errors.REJECTIONS`` when it is refused. Raises ValueError where ``data`` has become shorter.
         """
         cdef Py_buffer view
+        if type(data) is bytes:     # which need not be held
+            return self._feed(<const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            if view.len < self.pos:
-                raise ValueError("fewer octets than were fed before")
-            return self.advance(<const uint8_t *>view.buf, view.len)
+            return self._feed(<const uint8_t *>view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
 
     def take(self, data):
         """Return the RequestHead of a complete or refused head, given the ``data`` last fed, and reset."""
         cdef Py_buffer view
+        if type(data) is bytes:
+            return self._take(<const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            if view.len < self.pos or not (self.rejection or self.phase == AFTER_HEAD):
-                raise ValueError("no complete head to take")
-            return self.release(<const uint8_t *>view.buf, view.len)
+            return self._take(<const uint8_t *>view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
 
@@ -121,6 +120,16 @@ cdef class RequestParser:
     def length(self):
         """How many octets a complete head has, empty lines before it counted."""
         return self.pos if self.phase == AFTER_HEAD else -1
+
+    cdef int _feed(self, const uint8_t *data, Py_ssize_t size) except? -1:
+        if size < self.pos:
+            raise ValueError("fewer octets than were fed before")
+        return self.advance(data, size)
+
+    cdef RequestHead _take(self, const uint8_t *data, Py_ssize_t size):
+        if size < self.pos or not (self.rejection or self.phase == AFTER_HEAD):
+            raise ValueError("no complete head to take")
+        return self.release(data, size)
 
     # The core: for _reader.
 
@@ -176,11 +185,13 @@ cdef class RequestParser:
     # -- The walk ------------------------------------------------------------------------------
 
     cdef int _scan(self, Cursor *c) noexcept:
-        """Go on where the octets ran out. A field line is walked by tail calls: it is most of a head."""
+        """Go on where the octets ran out. Field lines that are here whole, most of a head, come first."""
         cdef int answer = NEXT
         while answer == NEXT:
             if self.phase == FIELD_START:
-                answer = self._field_start(c)
+                answer = self._whole_fields(c)
+                if answer == NEXT:
+                    answer = self._field_start(c)
             elif self.phase == FIELD_NAME:
                 answer = self._field_name(c)
             elif self.phase == FIELD_BLANKS:
@@ -242,7 +253,7 @@ cdef class RequestParser:
         return NEXT
 
     cdef int _method(self, Cursor *c) noexcept:
-        if not skip_class(c, TOKEN):
+        if not skip_token(c):
             return MORE
         if peek(c) != c' ' or c.pos == self.mark:
             return -BAD_REQUEST_LINE
@@ -253,7 +264,7 @@ cdef class RequestParser:
         return NEXT
 
     cdef int _target(self, Cursor *c) noexcept:
-        if not skip_class(c, TARGET):
+        if not skip_target(c):
             return MORE
         if peek(c) != c' ' or c.pos == self.mark:
             return -BAD_REQUEST_LINE
@@ -265,7 +276,7 @@ cdef class RequestParser:
 
     cdef int _version(self, Cursor *c) noexcept:
         """Everything up to the CR must be HTTP/d.d, and d.d be 1.d."""
-        if not skip_class(c, TARGET):
+        if not skip_target(c):
             return MORE
         if peek(c) == c'\n':
             return -BAD_LINE_END
@@ -297,6 +308,40 @@ cdef class RequestParser:
         self.phase = FIELD_START
         return NEXT
 
+    cdef int _whole_fields(self, Cursor *c) noexcept:
+        """Pass the field lines that have come whole and are as lines should be.
+
+        A line is passed or left as it was: what is unfinished, wrong or met a limit is for _field_start, which
+        knows what to say. So an octet is looked at twice at most.
+        """
+        cdef const uint8_t *base = c.base
+        cdef const uint8_t *end = base + c.end
+        cdef const uint8_t *line = base + c.pos
+        cdef const uint8_t *colon
+        cdef const uint8_t *value
+        cdef const uint8_t *stop                                # the CR
+        cdef const uint8_t *head = base + self.head_start
+        cdef int answer = NEXT
+        while answer == NEXT and self.spans.count + 1 < self.max_headers:
+            colon = fs_find_token_end(line, end)
+            if colon == end or colon[0] != c':' or colon == line:
+                break
+            value = colon + 1
+            # SAFETY: each is looked at only before `end`.
+            while value < end and (value[0] == c' ' or value[0] == c'\t'):
+                value += 1
+            stop = fs_find_control(value, end)
+            if end - stop < 2 or stop[0] != c'\r' or stop[1] != c'\n':
+                break
+            # As in _within_limits: a limit is met where no LF stands before it.
+            if stop + 1 - line >= self.max_line or stop + 1 - head >= self.max_head or not self._make_room():
+                break
+            answer = self._add_field(head, line, colon, value, stop)
+            line = stop + 2
+        fs_check(line <= end, "lines end within the buffer")
+        c.pos = self.line_start = line - base
+        return answer
+
     cdef int _field_start(self, Cursor *c) noexcept:
         if not has_more(c):
             return MORE
@@ -314,7 +359,7 @@ cdef class RequestParser:
         return self._field_name(c)
 
     cdef int _field_name(self, Cursor *c) noexcept:
-        if not skip_class(c, TOKEN):
+        if not skip_token(c):
             return MORE
         if peek(c) != c':' or c.pos == self.mark:
             return -BAD_LINE_END if peek(c) == c'\n' or peek(c) == 0 else -BAD_HEADER_NAME
@@ -349,9 +394,13 @@ cdef class RequestParser:
         if self._within_limits(c.pos, NEXT) < 0:
             return -BAD_LINE_END
         step(c)
-        self.line_start = c.pos
         self.phase = FIELD_START
-        return self._add_field(c)
+        cdef const uint8_t *head = c.base + self.head_start
+        cdef Span name = self.spans.fields[self.spans.count].name
+        # The name's span was closed by _field_name; `mark` begins the value, which ends before the CRLF.
+        cdef const uint8_t *line = head + name.start
+        self.line_start = c.pos
+        return self._add_field(head, line, line + name.length, c.base + self.mark, c.base + c.pos - 2)
 
     cdef int _head_end(self, Cursor *c) noexcept:
         if not has_more(c):
@@ -384,16 +433,19 @@ cdef class RequestParser:
         self.spans.room = room
         return True
 
-    cdef int _add_field(self, Cursor *c) noexcept:
-        """`mark` begins the value, the cursor stands behind its CRLF."""
-        cdef Py_ssize_t end = c.pos - 2
+    cdef int _add_field(self, const uint8_t *head, const uint8_t *name, const uint8_t *colon,
+                        const uint8_t *value, const uint8_t *stop) noexcept:
+        """Keep a field of a line without fault; there is room for it."""
         cdef Field *field = &self.spans.fields[self.spans.count]
-        # SAFETY: end > mark >= 0, so the octet before `end` is in the buffer.
-        while end > self.mark and (c.base[end - 1] == c' ' or c.base[end - 1] == c'\t'):
-            end -= 1
-        self._close_span(&field.value, end)
+        # SAFETY: stop > value, so the octet before it is in the buffer.
+        while stop > value and ((stop - 1)[0] == c' ' or (stop - 1)[0] == c'\t'):
+            stop -= 1
+        field.name.start = <uint32_t>(name - head)
+        field.name.length = <uint32_t>(colon - name)
+        field.value.start = <uint32_t>(value - head)
+        field.value.length = <uint32_t>(stop - value)
         self.spans.count += 1
-        self._note(c.base + self.head_start, field)
+        self._note(name, colon - name, value, stop - value)
         return -self.rejection if self.rejection else NEXT
 
     cdef void _close_line(self, const uint8_t *data, Py_ssize_t size) noexcept:
@@ -410,26 +462,29 @@ cdef class RequestParser:
 
     # -- Framing: RFC 9112 sections 3.2, 6 and 9.3 ---------------------------------------------
 
-    cdef void _note(self, const uint8_t *base, const Field *field) noexcept:
+    cdef void _note(self, const uint8_t *name, Py_ssize_t name_length,
+                    const uint8_t *value, Py_ssize_t length) noexcept:
         """Remember what a field says of the body, the connection and the host."""
-        cdef const uint8_t *name = base + field.name.start
-        cdef const uint8_t *value = base + field.value.start
-        cdef Py_ssize_t length = field.value.length
-        if field.name.length >= 32 or not NOTED_LENGTHS & (<uint32_t>1 << field.name.length):
-            return
-        if field.name.length == 4 and same_nocase(name, b"host", 4):
-            self.hosts += 1
-            self.host_is_bad |= not is_host(value, length)
-        elif field.name.length == 10 and same_nocase(name, b"connection", 10):
-            self._note_connection(value, length)
-        elif field.name.length == 14 and same_nocase(name, b"content-length", 14):
-            self._note_length(value, length)
-        elif field.name.length == 17 and same_nocase(name, b"transfer-encoding", 17):
-            self._note_codings(value, length)
-        elif field.name.length == 6 and same_nocase(name, b"expect", 6):
-            self.framing.expect_continue |= length == 12 and same_nocase(value, b"100-continue", 12)
-        elif field.name.length == 7 and same_nocase(name, b"upgrade", 7):
-            self.has_upgrade = True
+        # By length first, which is a jump in C: most names are of another.
+        if name_length == 4:
+            if same_nocase(name, b"host", 4):
+                self.hosts += 1
+                self.host_is_bad |= not is_host(value, length)
+        elif name_length == 6:
+            if same_nocase(name, b"expect", 6):
+                self.framing.expect_continue |= length == 12 and same_nocase(value, b"100-continue", 12)
+        elif name_length == 7:
+            if same_nocase(name, b"upgrade", 7):
+                self.has_upgrade = True
+        elif name_length == 10:
+            if same_nocase(name, b"connection", 10):
+                self._note_connection(value, length)
+        elif name_length == 14:
+            if same_nocase(name, b"content-length", 14):
+                self._note_length(value, length)
+        elif name_length == 17:
+            if same_nocase(name, b"transfer-encoding", 17):
+                self._note_codings(value, length)
 
     cdef void _note_length(self, const uint8_t *value, Py_ssize_t length) noexcept:
         """1*DIGIT that fits; a second one must be the same (RFC 9112 6.3)."""

@@ -19,7 +19,8 @@ cdef extern from *:
     static inline int fs_family(const fs_address *a) { return a->any.sa_family; }
     static inline const void *fs_host(const fs_address *a)
     {
-        return a->any.sa_family == AF_INET6 ? (const void *)&a->six.sin6_addr : (const void *)&a->four.sin_addr;
+        return a->any.sa_family == AF_INET6 ? (const void *)&a->six.sin6_addr
+                                            : (const void *)&a->four.sin_addr;
     }
     static inline uint16_t fs_port(const fs_address *a)
     {

@@ -16,6 +16,7 @@ import os
 import selectors
 import time
 
+
 @cython.final
 cdef class Poller:
     """Watches descriptors, by the methods that selectors have for it."""

@@ -70,16 +70,21 @@ cdef extern from *:
         return fs_outcome(n);
     }
 
-    static inline Py_ssize_t fs_send_two(int fd, const void *a, size_t m, const void *b, size_t n_b)
+    static inline Py_ssize_t fs_send_spans(int fd, struct iovec *parts, size_t count)
     {
         ssize_t n;
-        struct iovec parts[2] = {{(void *)a, m}, {(void *)b, n_b}};
         struct msghdr message;
         memset(&message, 0, sizeof message);
         message.msg_iov = parts;
-        message.msg_iovlen = 2;
+        message.msg_iovlen = count;
         do n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL); while (n < 0 && errno == EINTR);
         return fs_outcome(n);
+    }
+
+    static inline Py_ssize_t fs_send_two(int fd, const void *a, size_t m, const void *b, size_t n_b)
+    {
+        struct iovec parts[2] = {{(void *)a, m}, {(void *)b, n_b}};
+        return fs_send_spans(fd, parts, 2);
     }
 
     /* At most `size` octets of `file` from `offset` on; 0 where the file has none there. */
@@ -158,7 +163,7 @@ cdef extern from *:
     /* What a name stands for: all that changes when that changes. */
     typedef struct {
         int64_t device, inode, size, modified, changed;     /* the times in ns since the epoch */
-        int kind;                                           /* S_IFMT's bits; minus errno where nothing is there */
+        int kind;                                           /* S_IFMT's bits, or minus errno */
     } fs_file;
 
     static inline void fs_look(const char *path, int follow, fs_file *file)
@@ -278,12 +283,16 @@ cdef extern from *:
         return n < 0 ? FAILED : n;
     }
     """
+    cdef struct iovec:
+        void *iov_base
+        size_t iov_len
     enum: AGAIN
     enum: FAILED
     Py_ssize_t fs_recv(int fd, void *at, size_t room) noexcept nogil
     Py_ssize_t fs_peek(int fd, void *at, size_t room) noexcept nogil
     Py_ssize_t fs_send(int fd, const void *at, size_t size, bint more) noexcept nogil
     Py_ssize_t fs_send_two(int fd, const void *a, size_t m, const void *b, size_t n) noexcept nogil
+    Py_ssize_t fs_send_spans(int fd, iovec *parts, size_t count) noexcept nogil
     Py_ssize_t fs_sendfile(int fd, int file, int64_t offset, size_t size) noexcept nogil
     int fs_encrypts(int fd) noexcept nogil
     Py_ssize_t fs_pread(int file, void *at, size_t size, int64_t offset) noexcept nogil

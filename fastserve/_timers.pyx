@@ -4,7 +4,7 @@ A connection's deadline moves with every request, so it is not kept in order. Ea
 bucket of the tick by which it is to be looked at; when that tick comes, one whose deadline has moved on
 is put into a later bucket. Only a deadline that moves closer costs anything sooner.
 
-It knows of a connection its ``deadline`` and ``timer``, of whatever class it is. serving.loop and _lane call it.
+It knows of a connection its ``deadline`` and ``timer``, of whatever class it is. serving.loop and _lane call.
 """
 
 cimport cython
@@ -38,8 +38,8 @@ cdef inline bint set_timer(object conn, double timer) except False:
 
 @cython.final
 cdef class Timers:
-    """The deadlines of one loop: of connections, and of anything that has ``deadline``, by time.monotonic(), and a
-    ``timer``, 0 at first, which belongs to Timers.
+    """The deadlines of one loop: of connections, and of anything that has ``deadline``, by time.monotonic(),
+    and a ``timer``, 0 at first, which belongs to Timers.
     """
 
     def __cinit__(self):

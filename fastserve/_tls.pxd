@@ -26,10 +26,11 @@ cdef class Layer:
     cdef uint8_t[5] header
     cdef int headed             # octets of its header that have come
     cdef Py_ssize_t missing     # octets behind that that have not
+    cdef Py_ssize_t whole       # records before it that OpenSSL has not seen
     cdef bint taken_from        # a part of a record may be decrypted and not taken
     # To be sent.
-    cdef bytes leaving          # taken out of `outgoing`, or None
-    cdef Py_ssize_t left        # octets of it that have been sent
+    cdef list leaving           # taken out of `outgoing`: bytes objects, in order
+    cdef Py_ssize_t left        # octets of the first that have been sent
     cdef Py_ssize_t owed        # octets that put() was given and encrypted, and that have not left
     cdef Py_ssize_t promised    # the same of write()
     cdef bint reads_first       # put() waits for the client's octets, not for room
@@ -47,12 +48,14 @@ cdef class Layer:
     cdef bint lock(self) except False
     cdef void unlock(self) noexcept
     cdef bint _agree(self, int fd) except -1
-    cdef Py_ssize_t _open(self, int fd, uint8_t *at, Py_ssize_t room, bint begun) except? -3
+    cdef bint _holds(self) except -1
+    cdef Py_ssize_t _open(self, int fd, uint8_t *at, Py_ssize_t room) except? -3
+    cdef Py_ssize_t _seal(self, object octets) except -1
     cdef Py_ssize_t _under_way(self) noexcept
     cdef bint _came(self, const uint8_t *at, Py_ssize_t size) except False
     cdef Py_ssize_t _fill(self, int fd) except? -3
     cdef Py_ssize_t _push(self, int fd) except? -3
-    cdef Py_ssize_t _send(self, int fd, const uint8_t *at, Py_ssize_t size) noexcept
+    cdef Py_ssize_t _send(self, int fd) except? -3
     cdef bint _push_alert(self, int fd) except False
     cdef object _until_done(self, Operation operation, Py_ssize_t size, object buffer)
     cdef object _attempt(self, Operation operation, Py_ssize_t size, object buffer, int fd)

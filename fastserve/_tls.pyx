@@ -24,7 +24,7 @@ from cpython.pythread cimport (
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
-from fastserve._sys cimport AGAIN, FAILED, fs_encrypts, fs_poll, fs_recv, fs_send
+from fastserve._sys cimport AGAIN, FAILED, fs_encrypts, fs_poll, fs_recv, fs_send_spans, iovec
 
 import contextlib
 import os
@@ -41,6 +41,8 @@ cdef extern from "errno.h":
 
 cdef enum:
     HEADER = 5                      # of a record: its type, a version, and the length of the rest
+    RECORD = 16384                  # octets that one holds at most
+    SPANS = 16                      # records sent in one call
     FILLED = 16384                  # received at a time, of one record
     LEAST_ROOM = 1024               # for what comes beside the begun record
     COPY_LIMIT = 16384              # above this the GIL is released around send
@@ -83,6 +85,7 @@ cdef class Layer:
         self.inner = inner
         self.incoming = incoming
         self.outgoing = outgoing
+        self.leaving = []
         self.decrypt = inner.read
         self.encrypt = inner.write
         self.mutex = PyThread_allocate_lock()
@@ -132,6 +135,7 @@ cdef class Layer:
 
     cdef bint _agree(self, int fd) except -1:
         """Let OpenSSL look at what the client has sent; whether that was the end of the handshake."""
+        self.whole = 0
         try:
             self.inner.do_handshake()
             return True
@@ -151,15 +155,13 @@ cdef class Layer:
             return 0
         self.lock()
         try:
-            if self.taken_from and self.inner.pending():
-                return self._open(fd, at, room, True)
-            self.taken_from = False
-            # Octets are never fewer when they are encrypted: whatever comes will have room.
-            count = fs_recv(fd, at, room - self._under_way())
-            if count <= 0:
-                return count
-            self._came(at, count)
-            return self._open(fd, at, room, False)
+            if not self._holds():
+                # Octets are never fewer when they are encrypted: whatever comes will have room.
+                count = fs_recv(fd, at, room - self._under_way())
+                if count <= 0:
+                    return count
+                self._came(at, count)
+            return self._open(fd, at, room)
         finally:
             self.unlock()
 
@@ -173,7 +175,7 @@ cdef class Layer:
         self.lock()
         try:
             if not self.owed:
-                self.owed = self.encrypt(PyMemoryView_FromMemory(<char *>at, size, PyBUF_READ))
+                self.owed = self._seal(PyMemoryView_FromMemory(<char *>at, size, PyBUF_READ))
             if not more and self._push(fd) == AGAIN:
                 return AGAIN
             count, self.owed = self.owed, 0
@@ -211,22 +213,31 @@ cdef class Layer:
 
     cdef bint holds(self) except -1:
         """Whether take() would give something, or the end, that the descriptor does not show."""
-        return self.over or (self.taken_from and self.inner.pending() > 0)
+        return self.over or self._holds()
+
+    cdef bint _holds(self) except -1:
+        if self.taken_from:
+            self.taken_from = self.inner.pending() > 0
+        return self.taken_from or self.whole > 0
 
     # -- Records ---------------------------------------------------------------------------------
 
-    cdef Py_ssize_t _open(self, int fd, uint8_t *at, Py_ssize_t room, bint begun) except? -3:
-        """Decrypt the whole records that are here, of which one may have `begun` to be read."""
-        cdef Py_ssize_t total = 0, count = 1, under_way = self._under_way()
+    cdef Py_ssize_t _open(self, int fd, uint8_t *at, Py_ssize_t room) except? -3:
+        """Decrypt what is left of a record, and the whole ones that are here."""
+        cdef Py_ssize_t total = 0, count
+        cdef bint rest = self.taken_from
         try:
-            while count > 0 and total < room and (begun or self.incoming.pending > under_way):
-                begun = False
+            while total < room and not self.over and (rest or self.whole):
+                self.whole -= not rest
+                rest = False
                 count = self.decrypt(
                     room - total, PyMemoryView_FromMemory(<char *>at + total, room - total, PyBUF_WRITE))
                 total += count
-            self.over = count == 0          # a goodbye
+                self.over = count == 0      # a goodbye
             self.taken_from = total == room
         except TLSWantsRead:                # the last held none of the client's octets
+            self.whole = 0
+            self.taken_from = False
             self._push_alert(fd)
         except TLSEnded:
             self.over = True
@@ -259,6 +270,7 @@ cdef class Layer:
                 self.missing -= count
             if self.headed == HEADER and self.missing == 0:
                 self.headed = 0
+                self.whole += 1
             at += count
             size -= count
         return True
@@ -280,31 +292,56 @@ cdef class Layer:
             if self.headed == 0:
                 return 1
 
+    # -- Sending -----------------------------------------------------------------------------------
+
+    cdef Py_ssize_t _seal(self, object octets) except -1:
+        """Encrypt: how many. OpenSSL's memory never shrinks, so that it holds one record at a time."""
+        cdef Py_ssize_t size = len(octets), done = 0
+        if size <= RECORD:
+            return self.encrypt(octets)
+        try:
+            while done < size:
+                done += self.encrypt(octets[done:done + RECORD])
+                self.leaving.append(self.outgoing.read())
+        except TLSWantsRead:
+            if done == 0:
+                raise
+        return done
+
     cdef Py_ssize_t _push(self, int fd) except? -3:
         """Send what OpenSSL wants sent: 0 once all of it has left, or AGAIN. Raises OSError."""
-        cdef Py_ssize_t count, size
-        while self.leaving is not None or self.outgoing.pending:
-            if self.leaving is None:
-                self.leaving = self.outgoing.read()
-                self.left = 0
-            size = len(self.leaving) - self.left
-            count = self._send(fd, <const uint8_t *>PyBytes_AS_STRING(self.leaving) + self.left, size)
+        cdef Py_ssize_t count
+        cdef bytes octets = self.outgoing.read()
+        if octets:
+            self.leaving.append(octets)
+        while self.leaving:
+            count = self._send(fd)
             if count == FAILED:
                 raise OSError(errno, os.strerror(errno))
             if count == AGAIN:
                 return AGAIN
             self.carried += count
             self.left += count
-            if count == size:
-                self.leaving = None
+            while self.leaving and self.left >= len(<bytes>self.leaving[0]):
+                self.left -= len(<bytes>self.leaving.pop(0))
         return 0
 
-    cdef Py_ssize_t _send(self, int fd, const uint8_t *at, Py_ssize_t size) noexcept:
-        cdef Py_ssize_t count
-        if size <= COPY_LIMIT:
-            return fs_send(fd, at, size, False)
+    cdef Py_ssize_t _send(self, int fd) except? -3:
+        """One call for as much of `leaving` as it takes."""
+        cdef iovec[SPANS] spans
+        cdef Py_ssize_t count = 0, total = -self.left
+        cdef bytes octets
+        for octets in self.leaving[:SPANS]:
+            spans[count].iov_base = PyBytes_AS_STRING(octets)
+            spans[count].iov_len = len(octets)
+            total += len(octets)
+            count += 1
+        spans[0].iov_base = PyBytes_AS_STRING(self.leaving[0]) + self.left
+        spans[0].iov_len -= self.left
+        if total <= COPY_LIMIT:
+            return fs_send_spans(fd, spans, count)
         with nogil:
-            count = fs_send(fd, at, size, False)
+            count = fs_send_spans(fd, spans, count)
         return count
 
     cdef bint _push_alert(self, int fd) except False:
@@ -391,12 +428,14 @@ cdef class Layer:
 
     cdef object _read(self, Py_ssize_t size, object buffer, int fd):
         while True:
-            if size > 0 and not self.inner.pending() and self._fill(fd) == AGAIN:
+            if size > 0 and not self._holds() and self._fill(fd) == AGAIN:
                 return TLSWantsRead
+            self.whole -= self.whole > 0 and not self.taken_from
             self.taken_from = True
             try:
                 return self.decrypt(size) if buffer is None else self.decrypt(size, buffer)
             except TLSWantsRead:            # the record held none of the client's octets
+                self.whole = 0
                 if self._push(fd) == AGAIN:
                     return TLSWantsWrite
 
@@ -404,7 +443,7 @@ cdef class Layer:
         cdef Py_ssize_t count
         while not self.promised and len(data):
             try:
-                self.promised = self.encrypt(data)
+                self.promised = self._seal(data)
             except TLSWantsRead:            # a client that wants to shake hands again
                 if self._push(fd) == AGAIN:
                     return TLSWantsWrite

@@ -26,13 +26,15 @@ cdef class ResponseWriter:
     cdef readonly bint closed
     cdef Py_ssize_t high_water  # queued octets beyond which write() waits
     cdef Py_ssize_t block       # what is gathered before it is sent (wbufsize); 0: nothing
-    cdef int64_t left           # of the declared length, or one of Unbounded
+    cdef int64_t left           # of the declared length, or one of Unbounded, once something is written
     cdef uint8_t *pending       # a head that waits for its body, or what is being gathered
     cdef Py_ssize_t size
     cdef Py_ssize_t room
 
     cdef bint _flush(self) except False
     cdef bint complete(self) noexcept
+    cdef int64_t _left(self) noexcept
+    cdef void _begin(self) noexcept
     cdef bint _reserve(self, Py_ssize_t length) except False
     cdef bint _push(self, const uint8_t *body, Py_ssize_t length, object owner) except False
     cdef bint _queue_pending(self) except False

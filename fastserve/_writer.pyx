@@ -63,23 +63,23 @@ cdef class ResponseWriter:
         Returns whether it now says that the connection closes: where the loop is ending, and this is the last
         answer.
         """
-        cdef bint body, waits, framed
+        cdef bint body, waits
         if not head.is_pending():
             return False
         head.gather()
         body = not head.bodiless(method)
-        framed = self.left != UNDECLARED and head.status >= 200
         waits = head.ended and body and head.content_length > 0 and head.status >= 200
         self.channel.lock()
         try:
             self._check_open()
-            if framed:          # a second answer: the client would take it for that to its next request
-                head.clear()
-                self.left = EXCEEDED
-                return self.last
             if head.status >= 200:
+                self._begin()
+                if self.left != UNDECLARED:
+                    # A second answer: the client would take it for that to its next request.
+                    head.clear()
+                    self.left = EXCEEDED
+                    return self.last
                 self.left = UNDECLARED if not head.ended else head.content_length if body else NO_BODY
-                self.channel.answered = True
             if head.status == 101 or method == "CONNECT" and 200 <= head.status < 300:
                 self.channel.tunnel = True
                 self.left = UNDECLARED
@@ -117,7 +117,7 @@ cdef class ResponseWriter:
         self.channel.lock()
         try:
             self._check_open()
-            self.channel.answered = True
+            self._begin()
             length = <Py_ssize_t>self._account(view.len)
             if self.take is not None:
                 self.take.body(<const uint8_t *>view.buf, length)
@@ -146,6 +146,7 @@ cdef class ResponseWriter:
         self.channel.lock()
         try:
             self._check_open()
+            self._begin()
             count = self._account(count)
             if count > MAX_COPIED_FILE:
                 self._queue_pending()
@@ -174,6 +175,7 @@ cdef class ResponseWriter:
         self.channel.lock()
         try:
             self._check_open()
+            self._begin()
             held = duplicate(file)
             self._queue_pending()
             for part in parts:
@@ -207,12 +209,12 @@ cdef class ResponseWriter:
     @property
     def unwritten(self):
         """How many bytes of the declared Content-Length have not been written yet, -1 where none was."""
-        return 0 if self.left == NO_BODY else max(self.left, UNDECLARED)
+        return 0 if self._left() == NO_BODY else max(self._left(), UNDECLARED)
 
     @property
     def missing(self):
         """How many bytes fewer than declared were written; -1 where there were more, 0 where all is right."""
-        return -1 if self.left == EXCEEDED else max(self.left, 0)
+        return -1 if self._left() == EXCEEDED else max(self._left(), 0)
 
     def note(self, message):
         """A line of the log was written for this answer; ``message`` (str) is what it says."""
@@ -224,7 +226,10 @@ cdef class ResponseWriter:
         return self.complete()
 
     def begin_response(self):
-        """A new response is to come: what the last one declared counts no more."""
+        """A new response is to come: what the last one declared counts no more.
+
+        It does not either once the reader has given another request.
+        """
         self.left = -1
 
     def is_cut_short(self):
@@ -305,7 +310,16 @@ cdef class ResponseWriter:
         return self._settle()
 
     cdef bint complete(self) noexcept:
-        return self.left <= 0 and self.left != EXCEEDED
+        return self._left() <= 0 and self._left() != EXCEEDED
+
+    cdef int64_t _left(self) noexcept:
+        """`left` of the response to the request that is being answered."""
+        return self.left if self.channel.answered else UNDECLARED
+
+    cdef void _begin(self) noexcept:
+        """Something of a response is written."""
+        self.left = self._left()
+        self.channel.answered = True
 
     cdef int64_t _account(self, int64_t count) noexcept:
         """How many of `count` octets may be sent: those past the declared length may not.

@@ -66,8 +66,8 @@ RANGE_GAP: Final = 80
 # every 1 to 10 ms; file systems whose times have no fractions count seconds, and FAT every other one.
 CLOCK_GRAIN: Final = 0.02
 COARSE_CLOCK_GRAIN: Final = 2.0
-# One sendfile call: so that one fast reader cannot hold the loop (darkhttpd: 1 MiB).
-SENDFILE_CHUNK: Final = 1 << 20
+# One sendfile call: so that one fast reader cannot hold the loop (nginx: 2 MiB, darkhttpd: 1 MiB).
+SENDFILE_CHUNK: Final = 1 << 21
 
 # -- Recorded answers (enforced by _files) --------------------------------------------------------
 

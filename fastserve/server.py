@@ -33,6 +33,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
 from fastserve import _files, limits
+from fastserve.handlers import replay
 from fastserve.handlers.base import (
     DEFAULT_ERROR_CONTENT_TYPE,
     DEFAULT_ERROR_MESSAGE,
@@ -45,7 +46,6 @@ from fastserve.handlers.cgi import (  # noqa: F401
     nobody,
     nobody_uid,
 )
-from fastserve.handlers import replay
 from fastserve.handlers.static import SimpleHTTPRequestHandler
 from fastserve.overrides import is_own
 from fastserve.serving import tls, unix
@@ -212,8 +212,8 @@ class HTTPServer(socketserver.TCPServer):
     def recordings(self) -> _files.Recordings | None:
         """The answers that are kept to be sent again, while it serves; None where none ever are.
 
-        ``len()`` of it says how many there are, ``hits`` how often one was sent, ``octets`` and ``descriptors``
-        what they hold.
+        ``len()`` of it says how many there are, ``hits`` how often one was sent, ``octets`` and
+        ``descriptors`` what they hold.
         """
         return self.__recordings
 

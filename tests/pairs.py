@@ -22,13 +22,14 @@ from typing import Any
 import pytest
 from helpers import PATIENCE, Client
 
-from fastserve._conn import SETTLE, WAIT, Connection, attach, open_streams
+from fastserve._conn import SETTLE, WAIT, Connection
 from fastserve._deadlines import Ending, of_server
 from fastserve._head import RequestHead
+from fastserve._offers import attach, open_streams
 from fastserve._response import ResponseHead
+from fastserve._timers import Timers
 from fastserve._tls import Layer
 from fastserve.limits import Timeouts
-from fastserve._timers import Timers
 
 NOW = 1000.0
 READ, WRITE = 1, 2

@@ -14,7 +14,8 @@ from helpers import request
 from pairs import NOW, READ, Driven, Handler, Task, next_head, reset, response
 
 from fastserve import limits
-from fastserve._conn import ANSWER, END, OFFER, STATE_NAMES, WAIT, attach, open_streams
+from fastserve._conn import ANSWER, END, OFFER, STATE_NAMES, WAIT
+from fastserve._offers import attach, open_streams
 from fastserve.errors import REJECTIONS
 from fastserve.limits import TICK
 

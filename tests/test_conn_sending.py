@@ -35,7 +35,8 @@ from pairs import (
 
 import fastserve
 from fastserve import limits
-from fastserve._conn import ANSWER, END, WAIT, Connection, attach, open_streams
+from fastserve._conn import ANSWER, END, WAIT, Connection
+from fastserve._offers import attach, open_streams
 from fastserve._timers import Timers
 
 GET = request()
@@ -176,7 +177,8 @@ def test_the_socket_stays_a_blocking_one_for_its_handler(driven: Driven, tmp_pat
 
 DEEP_QUEUE = """
 import gc, socket
-from fastserve._conn import Connection, attach, open_streams
+from fastserve._conn import Connection
+from fastserve._offers import attach, open_streams
 
 class Handler:
     pass

@@ -18,8 +18,9 @@ from pairs import NOW, Driven, Ends, Task, next_head, receive_all, response, sma
 
 import fastserve
 from fastserve import limits
-from fastserve._conn import ANSWER, END, WAIT, open_streams
+from fastserve._conn import ANSWER, END, WAIT
 from fastserve._deadlines import Deadlines, of_server
+from fastserve._offers import open_streams
 from fastserve.limits import Timeouts
 
 GET = request()

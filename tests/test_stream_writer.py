@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pairs import TLS, Ends, Task, receive_exactly, reset, response, small_buffers
+from helpers import request
+from pairs import TLS, Ends, Task, next_head, receive_exactly, reset, response, small_buffers
 
 from fastserve._response import ResponseHead
 
@@ -479,3 +480,15 @@ def test_a_head_of_which_nothing_was_written_is_not_sent(records: Ends) -> None:
     assert not records.wfile.send_head(head, "GET")
     records.wfile.write(b"ok")
     assert records.peer.recv(1000) == b"ok"
+
+
+def test_each_request_that_is_read_has_a_response_of_its_own(ends: Ends) -> None:
+    ends.give(request("GET") * 3)
+    for length in (2, 0, 3):
+        assert next_head(ends.rfile) is not None
+        assert (ends.wfile.unwritten, ends.wfile.missing, ends.wfile.is_complete()) == (-1, 0, True)
+        ends.wfile.send_head(response(length), "GET")
+        assert ends.wfile.unwritten == length
+        ends.wfile.write(b"x" * length)
+    ends.sock.shutdown(socket.SHUT_WR)
+    assert ends.receive_all() == b"".join(response(length).take() + b"x" * length for length in (2, 0, 3))

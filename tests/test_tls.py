@@ -34,7 +34,8 @@ from pairs import (
 )
 
 from fastserve import _tls
-from fastserve._conn import Connection, open_streams
+from fastserve._conn import Connection
+from fastserve._offers import open_streams
 from fastserve._tls import Layer
 
 BLOCK = bytes(range(256)) * 64  # one record

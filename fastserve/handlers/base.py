@@ -20,8 +20,8 @@ from email.message import Message
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastserve._conn import attach, open_streams
 from fastserve._head import RequestHead
+from fastserve._offers import attach, open_streams
 from fastserve._own import OwnMethods
 from fastserve._parser import RequestParser
 from fastserve._reader import RequestReader
@@ -342,13 +342,13 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
             if not self.raw_requestline.strip():
                 return False
             head = self.__read_head()
+            if self.__writer is not None:
+                self.__writer.begin_response()
         said = head.request()
         if said is None:
             self.__refuse(head)
             return False
         self.requestline, self.command, self.path, self.request_version, stays, plain = said
-        if self.__writer is not None:
-            self.__writer.begin_response()
         self.__head = head
         self.__headers = None
         if type(self).headers is not LAZY_HEADERS:  # a subclass has an attribute of that name

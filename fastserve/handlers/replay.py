@@ -1,11 +1,11 @@
 """Which answers may be recorded and sent again: those that say nothing but what the class and the files say.
 
-A class is replayable when everything that shapes its answers to GET and HEAD is the library's own, and it has set
-data only. What it may have of its own is what is no part of an answer: other methods, and the log. Its own
-end_headers() is one where the class says that it is pure. What is not proven is not replayed.
+A class is replayable when everything that shapes its answers to GET and HEAD is the library's own, and it
+has set data only. What it may have of its own is what is no part of an answer, other methods and the log, and
+an end_headers() of which the class says that it is pure. What is not proven is not replayed.
 
-Knows SimpleHTTPRequestHandler, and no connection; it is the policy that _files.Recordings asks. fastserve.server
-makes it.
+Knows SimpleHTTPRequestHandler, and no connection; it is the policy that _files.Recordings asks.
+fastserve.server makes it.
 """
 
 import functools
@@ -32,8 +32,8 @@ from fastserve.handlers.paths import (
 from fastserve.handlers.static import SimpleHTTPRequestHandler
 from fastserve.log import format_date
 
-# A file that an answer depends on: its name, whether a link at its end is followed, and whether more counts of it
-# than what kind of thing it is.
+# A file that an answer depends on: its name, whether a link at its end is followed, and whether more counts
+# of it than what kind of thing it is.
 Source: TypeAlias = tuple[bytes, bool, bool]
 
 # Of the handler's own names those that a class may set to something else: data, read when an answer is made.
@@ -42,7 +42,10 @@ DATA: Final = frozenset(
     for kind in (SimpleHTTPRequestHandler, BaseHTTPRequestHandler)
     for name, value in vars(kind).items()
     if not name.startswith("_") and not hasattr(value, "__get__")
-) | {"_control_char_table", "_encodings_map_default", "timeout", "rbufsize", "wbufsize", "disable_nagle_algorithm"}
+) | {
+    "_control_char_table", "_encodings_map_default", "timeout", "rbufsize", "wbufsize",
+    "disable_nagle_algorithm",
+}
 
 # Where the log is written, which is no part of an answer. It is called for each, or known to do nothing.
 LOG: Final = frozenset({"log_request", "log_error", "log_message", "log_date_time_string", "address_string"})
@@ -51,7 +54,8 @@ LOG: Final = frozenset({"log_request", "log_error", "log_message", "log_date_tim
 HARMLESS: Final = frozenset({
     "__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__annotate__",
     "__annotate_func__", "__annotations_cache__", "__firstlineno__", "__static_attributes__", "__slotnames__",
-    "__orig_bases__", "__parameters__", "__abstractmethods__", "_abc_impl", "__classcell__", "__type_params__",
+    "__orig_bases__", "__parameters__", "__abstractmethods__", "__classcell__", "__type_params__",
+    "_abc_impl",
 })
 
 LIBRARY: Final = SimpleHTTPRequestHandler.__mro__
@@ -60,15 +64,15 @@ OWN: Final = {kind: dict(vars(kind)) for kind in LIBRARY}
 # What an instance has: a class that has something of that name does something with it.
 OF_INSTANCES: Final = frozenset({
     "client_address", "close_connection", "command", "connection", "directory", "extra_response_headers",
-    "headers", "path", "raw_requestline", "request", "request_version", "requestline", "rfile", "server", "wfile",
-    "_headers_buffer",
+    "headers", "path", "raw_requestline", "request", "request_version", "requestline", "rfile", "server",
+    "wfile", "_headers_buffer",
 })
 SHAPING: Final = frozenset(name for kind in LIBRARY for name in vars(kind)) - DATA - HARMLESS | OF_INSTANCES
 
 PARAMETERS: Final = frozenset({"directory", "extra_response_headers"})
 
 # What is compared with a copy of itself, as its own methods can change it.
-COPIED: Final = {dict: dict, list: tuple}
+COPIED: Final[dict[type, Any]] = {dict: dict, list: tuple}
 PLAIN: Final = frozenset({str, bytes, int, float, bool, type(None), tuple, type})
 
 
@@ -107,7 +111,8 @@ def overrides(kind: type) -> Iterator[tuple[str, Any]]:
         own = OWN.get(base)
         if own is None:
             for name, value in vars(base).items():
-                if name in SHAPING or (name.startswith("__") and name.endswith("__") and name not in HARMLESS):
+                special = name.startswith("__") and name.endswith("__")
+                if name in SHAPING or (special and name not in HARMLESS):
                     yield name, value
         else:
             now = vars(base)
@@ -133,11 +138,11 @@ def copied(value: Any) -> Any:
 
 
 def folder(directory: Any) -> str:
-    """Return the name of what a handler is to serve from. Raises NotReplayable where that may change by itself."""
+    """Return the name of what a handler serves from. Raises NotReplayable where that may change by itself."""
     if directory is None:
         return os.getcwd()
     if type(directory) is str or type(directory).__module__.partition(".")[0] == "pathlib":
-        return os.fspath(directory)
+        return str(os.fspath(directory))
     raise NotReplayable
 
 
@@ -179,16 +184,16 @@ class Replay:
 
     def _look(self) -> Any:
         kind, given = inner_class(self.maker)
-        if kind is not self.kind or not kind.replay:  # type: ignore[attr-defined]
+        if kind is not self.kind or not kind.replay:
             raise NotReplayable
         self._judge(kind)
         data = [copied(getattr(kind, name)) for name in sorted(DATA)]
         self._directory, here = folder(given.get("directory")), os.getcwd()
         headers = pairs(given.get("extra_response_headers"))
-        self.negotiates = bool(kind.precompressed)  # type: ignore[attr-defined]
-        self._follows, self._hides = kind.follow_symlinks, kind.hide_dotfiles  # type: ignore[attr-defined]
-        self._pages = tuple(kind.index_pages)  # type: ignore[attr-defined]
-        self._months = kind.monthname  # type: ignore[attr-defined]
+        self.negotiates = bool(kind.precompressed)
+        self._follows, self._hides = kind.follow_symlinks, kind.hide_dotfiles
+        self._pages = tuple(kind.index_pages)
+        self._months = kind.monthname
         types = dict(mimetypes.types_map), dict(mimetypes.suffix_map), dict(mimetypes.encodings_map)
         return data, self._directory, here, headers, types
 
@@ -206,7 +211,7 @@ class Replay:
         self.lines = not loud and "log_message" not in first
 
     def sources(self, target: str) -> list[Source] | None:
-        """Return what the answer to a GET or HEAD of ``target`` depends on; None: it is not to be recorded."""
+        """Return what the answer to a GET or HEAD of ``target`` depends on; None: do not record it."""
         path = "/" + target.lstrip("/") if target.startswith("//") else target
         if self._hides and is_hidden(path):
             return []

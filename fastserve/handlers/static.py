@@ -110,7 +110,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
     hide_dotfiles     whether names that begin with a dot are as if they were not there (bool), but for
                       /.well-known (RFC 8615)
     replay            whether an answer may be recorded, and be sent again without a handler while the files
-                      it is made of are the same; only where a subclass has changed data and nothing else (bool)
+                      it is made of are the same; where a subclass has changed more than data none is (bool)
     pure_end_headers  whether what end_headers() of a subclass adds to an answer depends on nothing but the
                       class, so that the answer may be recorded all the same (bool)
     """

@@ -1,10 +1,10 @@
 """The short way through a turn of the loop: a request is here, its handler answers it, and the next one.
 
-That is what a loop does all day, so it is compiled. Everything else, and all that goes wrong, is serving.loop's
-and serving.leader's, which are called by name.
+That is what a loop does all day, so it is compiled. Everything else, and all that goes wrong, is
+serving.loop's and serving.leader's, which are called by name.
 
-It knows of a handler what a loop does: handle_one_request(), close_connection, rfile and finish(). serving.loop
-makes one, and calls turn() and run().
+It knows of a handler what a loop does: handle_one_request(), close_connection, rfile and finish().
+serving.loop makes one, and calls turn() and run().
 """
 
 cimport cython
@@ -20,10 +20,11 @@ cdef int PIPELINE_BATCH = limits.PIPELINE_BATCH
 
 @cython.final
 cdef class Driver:
-    """``ready`` (a deque) is what the poller has told of and nobody has seen to yet. ``spares``: some requests are
-    answered without a handler, so the loop is asked about each.
+    """``ready`` (a deque) is what the poller has told of and nobody has seen to. ``spares``: some requests
+    are answered without a handler, so the loop is asked about each.
 
-    Of a loop that moves it has the lead; what it has learned, and who is away, are asked before a handler runs.
+    Of a loop that moves it has the lead; what that has learned, and who is away, it looks at before a handler
+    runs.
     """
 
     cdef object loop
@@ -101,7 +102,7 @@ cdef class Driver:
         return self.lead is None or (len(self.away) < self.most and not self.experience.suspects)
 
     cdef bint _answer(self, Connection conn) except -1:
-        """As _run(). Where that costs the lead the connection goes on in other hands, and Deposed is raised."""
+        """As _run(). Where that costs the lead the connection goes on in other hands; Deposed is raised."""
         cdef bint close
         if self.lead is None:
             return self._run(conn)

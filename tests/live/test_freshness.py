@@ -264,8 +264,8 @@ def test_the_folder_itself_is_swapped(places: dict[str, Place]) -> None:
 
 
 def test_a_file_that_is_written_through_memory(places: dict[str, Place]) -> None:
-    """The first octet that is stored in a page changes the file's times, and those that follow do not, until the
-    system has written the page. So such an edit is seen with the file's times.
+    """The first octet that is stored in a page changes the file's times, those that follow do not, until the
+    system has written the page. Such an edit is seen with the file's times.
     """
     place: Any = places["memory"]
     assert place.get().body == b"again"

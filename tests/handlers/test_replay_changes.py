@@ -147,12 +147,13 @@ def test_a_function_that_is_patched_in(name: str, where: str, warm: Any, log: An
 @pytest.mark.parametrize("name", EACH_CONNECTION)
 def test_a_function_of_a_connection_that_is_patched_in(name: str, warm: Any) -> None:
     made = warm()
+    made.client.close()  # it may have had no handler yet, and then one whose handle() has all of it
     owner, method = EACH_CONNECTION[name], name.rpartition(" ")[2]
     calls: list[str] = []
     with mock.patch.object(owner, method, counting(owner, method, calls)):
-        assert made.anew().body == b"1" * 20
-        assert wait_until(lambda: calls == [method])
-        assert made.again().body == b"1" * 20
+        for count in range(1, 4):
+            assert made.anew().body == b"1" * 20
+            assert wait_until(lambda count=count: calls.count(method) >= count)
         assert not made.was_replayed()
     made.client.close()  # else a handle() that was patched in goes on with it
     assert made.anew().body == b"1" * 20

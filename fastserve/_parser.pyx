@@ -185,7 +185,7 @@ cdef class RequestParser:
     # -- The walk ------------------------------------------------------------------------------
 
     cdef int _scan(self, Cursor *c) noexcept:
-        """Go on where the octets ran out. Field lines that are here whole, most of a head, are passed first."""
+        """Go on where the octets ran out. Field lines that are here whole, most of a head, go first."""
         cdef int answer = NEXT
         while answer == NEXT:
             if self.phase == FIELD_START:
@@ -311,8 +311,8 @@ cdef class RequestParser:
     cdef int _whole_fields(self, Cursor *c) noexcept:
         """Pass the field lines that have come whole and are as lines should be.
 
-        A line is passed or left as it was: what is unfinished, wrong or met a limit is for _field_start, which
-        knows what to say. So an octet is looked at twice at most.
+        A line is passed or left as it was: what is unfinished, odd or met a limit is for _field_start,
+        which knows what to say. So an octet is looked at twice at most.
         """
         cdef const uint8_t *base = c.base
         cdef const uint8_t *end = base + c.end

@@ -134,7 +134,7 @@ cdef extern from *:
                 at += 16;
             }
     #endif
-            if (at == end || !(fs_classes[*at] & TOKEN)) return at;
+            if (at == end || *at == ':' || !(fs_classes[*at] & TOKEN)) return at;
         }
     }
 

@@ -79,7 +79,7 @@ def fastserve_unread() -> Reader:
 
 
 def fastserve_object() -> Reader:
-    """What http.server's parse_request leaves on a handler; the object becomes a list when one is asked for."""
+    """What http.server's parse_request leaves on a handler; an object that answers for every field."""
     parser = importlib.import_module("fastserve._parser").RequestParser()
     make_headers = importlib.import_module("fastserve.headers").make_headers
 

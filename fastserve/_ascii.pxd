@@ -63,11 +63,13 @@ cdef extern from *:
     static inline unsigned fs_unusual_bits(const uint8_t *at)
     {
         const __m128i octets = _mm_loadu_si128((const __m128i *)at);
-        const __m128i letter = _mm_sub_epi8(_mm_or_si128(octets, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
-        const __m128i digit = _mm_sub_epi8(octets, _mm_set1_epi8('0'));
+        /* A range is moved to the least of signed octets, where one comparison tells what is within it. */
+        const __m128i letter = _mm_add_epi8(_mm_or_si128(octets, _mm_set1_epi8(0x20)),
+                                            _mm_set1_epi8((char)(0x80 - 'a')));
+        const __m128i digit = _mm_add_epi8(octets, _mm_set1_epi8((char)(0x80 - '0')));
         const __m128i usual = _mm_or_si128(
-            _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter),
-                         _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit)),
+            _mm_or_si128(_mm_cmplt_epi8(letter, _mm_set1_epi8((char)(0x80 + 26))),
+                         _mm_cmplt_epi8(digit, _mm_set1_epi8((char)(0x80 + 10)))),
             _mm_cmpeq_epi8(octets, _mm_set1_epi8('-')));
         return (unsigned)_mm_movemask_epi8(usual) ^ 0xffffu;
     }
@@ -134,7 +136,7 @@ cdef extern from *:
                 at += 16;
             }
     #endif
-            if (at == end || !(fs_classes[*at] & TOKEN)) return at;
+            if (at == end || *at == ':' || !(fs_classes[*at] & TOKEN)) return at;
         }
     }
 
@@ -165,8 +167,19 @@ cdef extern from *:
         return octets | ((from_a & ~past_z & ~octets & tops) >> 2);
     }
 
-    static inline uint64_t fs_load8(const void *at) { uint64_t octets; memcpy(&octets, at, 8); return octets; }
-    static inline uint32_t fs_load4(const void *at) { uint32_t octets; memcpy(&octets, at, 4); return octets; }
+    static inline uint64_t fs_load8(const void *at)
+    {
+        uint64_t octets;
+        memcpy(&octets, at, 8);
+        return octets;
+    }
+
+    static inline uint32_t fs_load4(const void *at)
+    {
+        uint32_t octets;
+        memcpy(&octets, at, 4);
+        return octets;
+    }
 
     /* Whether two spans are one word but for the case of ASCII; `b` is in lower case already. The last
        step of eight, or of four, ends where the word does, and may see some octets again. */
@@ -195,7 +208,9 @@ cdef extern from *:
                 if (fs_load8(a + i) != fs_load8(b + i)) return 0;
             return fs_load8(a + length - 8) == fs_load8(b + length - 8);
         }
-        if (length >= 4) return fs_load4(a) == fs_load4(b) && fs_load4(a + length - 4) == fs_load4(b + length - 4);
+        if (length >= 4)
+            return fs_load4(a) == fs_load4(b)
+                && fs_load4(a + length - 4) == fs_load4(b + length - 4);
         for (i = 0; i < length; i++)
             if (a[i] != b[i]) return 0;
         return 1;

@@ -185,7 +185,7 @@ cdef class RequestParser:
     # -- The walk ------------------------------------------------------------------------------
 
     cdef int _scan(self, Cursor *c) noexcept:
-        """Go on where the octets ran out. Field lines that are here whole, most of a head, come first."""
+        """Go on where the octets ran out. Whole field lines, most of a head, go first."""
         cdef int answer = NEXT
         while answer == NEXT:
             if self.phase == FIELD_START:
@@ -261,7 +261,7 @@ cdef class RequestParser:
         step(c)
         self.mark = c.pos
         self.phase = TARGET_PART
-        return NEXT
+        return self._target(c)
 
     cdef int _target(self, Cursor *c) noexcept:
         if not skip_target(c):
@@ -272,7 +272,7 @@ cdef class RequestParser:
         step(c)
         self.mark = c.pos
         self.phase = VERSION
-        return NEXT
+        return self._version(c)
 
     cdef int _version(self, Cursor *c) noexcept:
         """Everything up to the CR must be HTTP/d.d, and d.d be 1.d."""
@@ -293,7 +293,7 @@ cdef class RequestParser:
         self.spans.minor = version[7] - c'0'
         step(c)
         self.phase = REQUEST_LINE_END
-        return NEXT
+        return self._request_line_end(c)
 
     cdef int _request_line_end(self, Cursor *c) noexcept:
         if not has_more(c):
@@ -311,8 +311,8 @@ cdef class RequestParser:
     cdef int _whole_fields(self, Cursor *c) noexcept:
         """Pass the field lines that have come whole and are as lines should be.
 
-        A line is passed or left as it was: what is unfinished, wrong or met a limit is for _field_start, which
-        knows what to say. So an octet is looked at twice at most.
+        A line is passed or left as it was: what is unfinished, odd or met a limit is for _field_start,
+        which knows what to say. So an octet is looked at twice at most.
         """
         cdef const uint8_t *base = c.base
         cdef const uint8_t *end = base + c.end
@@ -321,6 +321,8 @@ cdef class RequestParser:
         cdef const uint8_t *value
         cdef const uint8_t *stop                                # the CR
         cdef const uint8_t *head = base + self.head_start
+        # As in _within_limits: a limit is met where no LF stands before it.
+        cdef bint may_meet_limit = end - line > self.max_line or end - head > self.max_head
         cdef int answer = NEXT
         while answer == NEXT and self.spans.count + 1 < self.max_headers:
             colon = fs_find_token_end(line, end)
@@ -333,8 +335,9 @@ cdef class RequestParser:
             stop = fs_find_control(value, end)
             if end - stop < 2 or stop[0] != c'\r' or stop[1] != c'\n':
                 break
-            # As in _within_limits: a limit is met where no LF stands before it.
-            if stop + 1 - line >= self.max_line or stop + 1 - head >= self.max_head or not self._make_room():
+            if may_meet_limit and (stop + 1 - line >= self.max_line or stop + 1 - head >= self.max_head):
+                break
+            if not self._make_room():
                 break
             answer = self._add_field(head, line, colon, value, stop)
             line = stop + 2
@@ -504,6 +507,9 @@ cdef class RequestParser:
         """The tokens that concern us, in any case and order (RFC 9110 7.6.1)."""
         cdef Span token
         cdef Py_ssize_t at = 0
+        if length == 10 and same_nocase(value, b"keep-alive", 10):      # most often it is all there is
+            self.says_keep_alive = True
+            return
         while next_element(value, length, &at, &token):
             if token.length == 5 and same_nocase(value + token.start, b"close", 5):
                 self.framing.close = True

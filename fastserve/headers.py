@@ -76,19 +76,25 @@ def fill_in(headers: RequestHeaders) -> None:
     head = own.get("_head")
     if head is not None:
         # Whole before anybody sees it; and who comes late puts back the same one, with all its changes.
-        full = own.setdefault("_full", {**vars(full_message(head))})
+        full = own.setdefault("_full", attributes(head))
         object.__setattr__(headers, "__dict__", full)
     object.__setattr__(headers, "__class__", HTTPMessage)
 
 
-def full_message(head: RequestHead) -> Message:
-    """Return what http.server has for that head."""
-    if (head.get("content-type") or "").strip().lower().startswith(COMPOSITE):
-        return parsed(head, HTTPMessage)
+def blank() -> dict[str, Any]:
     message = HTTPMessage()
-    message._headers = head.fields()  # type: ignore[attr-defined]
     message.set_payload("")
-    return message
+    return vars(message)
+
+
+BLANK: Final = blank()  # what an HTTPMessage with nothing in it has
+
+
+def attributes(head: RequestHead) -> dict[str, Any]:
+    """Return those of the HTTPMessage that http.server has for that head."""
+    if (head.get("content-type") or "").strip().lower().startswith(COMPOSITE):
+        return {**vars(parsed(head, HTTPMessage))}
+    return {**BLANK, "_headers": head.fields(), "defects": []}
 
 
 def parsed(head: RequestHead, message_class: type[Message]) -> Message:

@@ -48,6 +48,18 @@ def theirs(block: bytes = BLOCK, message_class: Any = http.client.HTTPMessage) -
     return http.client.parse_headers(io.BytesIO(re.sub(rb"[ \t]+\r\n", b"\r\n", block)), _class=message_class)
 
 
+def test_messages_share_nothing_that_can_change():
+    one, other = vars(listed(ours())), vars(listed(ours()))
+    shared = [name for name, value in one.items() if isinstance(value, list) and value is other[name]]
+    assert one.keys() == vars(theirs()).keys()
+    assert shared == []
+
+
+def listed(headers: Any) -> Any:
+    headers.items()
+    return headers
+
+
 def is_lazy(headers: Any) -> bool:
     return "_headers" not in headers.__dict__
 

@@ -412,6 +412,42 @@ def test_an_octet_that_is_not_ascii_anywhere_in_a_text(length: int) -> None:
     assert parse(f"GET / HTTP/1.0\r\nA:{plain}\r\n\r\n".encode()).get("a") == plain
 
 
+# -- Lines that come whole -------------------------------------------------------------------------
+# They are passed in one go; those that do not are passed in parts. Both must find the same.
+
+FIELDS = b"Host: a.example:80\r\nsec-ch-ua-platform: b c\r\nAccept-Language: en-GB,en;q=0.9,de;q=0.7\r\n"
+
+
+def found(octets: bytes, piece: int, limits: dict[str, int]) -> tuple[Any, ...]:
+    """What a parser says of octets that come `piece` at a time."""
+    parser = RequestParser()
+    for name, limit in limits.items():
+        setattr(parser, name, limit)
+    verdict = 0
+    for end in range(piece, len(octets) + piece, piece):
+        verdict = parser.feed(octets[:end])
+        if verdict:
+            break
+    head = parser.take(octets[:end])
+    return (verdict, head.requestline, head.fields(), head.content_length, head.chunked,
+            head.keep_alive, head.upgrade)
+
+
+@pytest.mark.parametrize("limits", [
+    {}, {"max_line": 40}, {"max_head": 70}, {"max_headers": 3},
+], ids=str)
+@pytest.mark.parametrize("more", [
+    b"", b"Connection: close\r\n", b"CONTENT-LENGTH: 12\r\n", b"A:\t b\t c \t\r\n",
+])
+def test_a_line_says_the_same_whole_and_in_pieces(more: bytes, limits: dict[str, int]) -> None:
+    start = b"GET / HTTP/1.1\r\n"
+    plain = start + more + FIELDS + b"\r\n"
+    for place in range(len(start), len(plain)):
+        for octet in b"\0\t\n\r :@[_\x7f\xe9":
+            odd = plain[:place] + bytes([octet]) + plain[place + 1:] + b"GET /\r\n\r\n"
+            assert found(odd, len(odd), limits) == found(odd, 7, limits), odd
+
+
 # -- Names that are kept ---------------------------------------------------------------------------
 
 def test_methods_and_names_are_kept() -> None:

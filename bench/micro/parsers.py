@@ -1,4 +1,4 @@
-"""One browser's request and four ways to read it, for test_parser.py and ratio.py.
+"""One browser's request and the ways to read it, for test_parser.py and ratio.py.
 
 Each reader keeps what a server would keep between the requests of a connection (the parser object) and starts
 every request clean. What a reader gives back, `answer` turns into one common form, so that the benchmarks can
@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
@@ -77,6 +78,19 @@ def fastserve_unread() -> Reader:
     return Reader(read, lambda head: Answer(head.method, head.target, head.version, head.fields()))
 
 
+def fastserve_object() -> Reader:
+    """What http.server's parse_request leaves on a handler; an object that answers for every field."""
+    parser = importlib.import_module("fastserve._parser").RequestParser()
+    make_headers = importlib.import_module("fastserve.headers").make_headers
+
+    def read() -> tuple[str, str, str, HTTPMessage]:
+        parser.feed(BROWSER)
+        head = parser.take(BROWSER)
+        return head.method, head.target, head.version, make_headers(head, HTTPMessage)
+
+    return Reader(read, lambda found: Answer(*found[:3], found[3].items()))
+
+
 class _Callbacks:
     """Collects what httptools calls back with: bytes, which it need not decode."""
 
@@ -130,6 +144,7 @@ def http_server() -> Reader:
 READERS = {
     "fastserve, all headers": fastserve_all,
     "fastserve, unread": fastserve_unread,
+    "fastserve, a headers object": fastserve_object,
     "httptools": httptools_all,
     "http.server": http_server,
 }

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 from helpers import PATIENCE, nothing_left_behind, request
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pairs import (
     NOW,
     PAIRS,
@@ -457,3 +459,63 @@ def test_a_socket_that_somebody_had(disturb: Any) -> None:
         assert not isinstance(vars(ours)["_sslobj"], Layer)
         theirs.sendall(b"x")
         assert ours.recv(1) == b"x"
+
+
+# -- Records cut anywhere --------------------------------------------------------------------------
+
+
+def records(client: ssl.SSLObject, outgoing: ssl.MemoryBIO, sizes: list[int]) -> bytes:
+    """Of these sizes, as they are on their way."""
+    data = memoryview(LARGE)
+    for size in sizes:
+        client.write(data[:size])
+        data = data[size:]
+    return outgoing.read()
+
+
+@contextlib.contextmanager
+def by_hand() -> Iterator[tuple[Any, Any, ssl.SSLObject, ssl.MemoryBIO]]:
+    """A socket over TLS, the other end of it, and the client's side of TLS, whose records we carry."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    near, far = socket.socketpair()
+    server = server_context().wrap_socket(near, server_side=True, do_handshake_on_connect=False)
+    with far, server:
+        far.settimeout(PATIENCE)
+        conn = Connection(server, ("client", 1), NOW, handshaking=True)
+        while conn.state_name == "HANDSHAKING":
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+            far.sendall(outgoing.read())
+            conn.ready(NOW)
+            with contextlib.suppress(BlockingIOError):
+                incoming.write(far.recv(1 << 16, socket.MSG_DONTWAIT))
+        yield server, far, client, outgoing
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    sizes=st.lists(st.integers(1, 16384), min_size=1, max_size=8),
+    cuts=st.lists(st.integers(1, 20000), min_size=1, max_size=30),
+    ways=st.lists(st.sampled_from(["stream", "socket", "a little"]), min_size=1, max_size=10),
+)
+def test_records_cut_anywhere_and_read_by_turns(sizes: list[int], cuts: list[int], ways: list[str]) -> None:
+    """By the stream, which reads ahead, and by the socket, which does not: every octet once, in order."""
+    with by_hand() as (server, far, client, outgoing):
+        rfile, wfile = open_streams(server)
+        rfile.leave_body()
+        octets, total, got, turn = records(client, outgoing, sizes), sum(sizes), b"", 0
+        server.setblocking(False)
+        while len(got) < total:
+            far.sendall(octets[: cuts[turn % len(cuts)]])
+            octets = octets[cuts[turn % len(cuts)] :]
+            way = ways[turn % len(ways)]
+            turn += 1
+            if way == "stream":
+                got += rfile.read_now() or b""  # all that has come, so that it keeps nothing back
+                continue
+            with contextlib.suppress(ssl.SSLWantReadError):
+                got += server.recv(1 << 20 if way == "socket" else 10)
+        assert got == LARGE[:total]
+        rfile.close()
+        wfile.close()

@@ -30,7 +30,7 @@ from fastserve._states cimport (
     ANSWERING, BODY, CLOSED, DRAINING, HANDSHAKING, HEAD, IDLE, LINGERING, SENDING, WAITING, fs_is_edge,
 )
 from fastserve._sys cimport AGAIN, fs_address, fs_peek, fs_poll, fs_recv, fs_send
-from fastserve._tls cimport Layer, layer_of, layered
+from fastserve._tls cimport Layer, is_wait, layer_of, layered, waits_to_write
 from fastserve._writer cimport NO_BODY, OCTETS_WAIT, ResponseWriter, UNDECLARED
 
 import socket
@@ -39,11 +39,6 @@ import threading
 from fastserve import limits
 from fastserve._deadlines import of_server
 from fastserve.log import format_address
-
-try:
-    import ssl
-except ImportError:                 # a Python built without OpenSSL
-    ssl = None
 
 cdef extern from "<sys/socket.h>":
     int shutdown_fd "shutdown"(int fd, int how) nogil
@@ -71,8 +66,6 @@ cdef Py_ssize_t SEND_HIGH_WATER = limits.SEND_HIGH_WATER
 cdef double TICK = limits.TICK
 cdef double LAST_REQUEST_TIMEOUT = limits.LAST_REQUEST_TIMEOUT
 
-cdef tuple TLS_WAITS = (ssl.SSLWantReadError, ssl.SSLWantWriteError) if ssl is not None else ()
-cdef object TLSWantsWrite = ssl.SSLWantWriteError if ssl is not None else ()
 
 
 @cython.final
@@ -409,8 +402,10 @@ cdef class Connection:
                 self.sock.do_handshake()
             finally:
                 self.sock.settimeout(timeout)
-        except TLS_WAITS as wait:
-            return EVENT_WRITE if isinstance(wait, TLSWantsWrite) else EVENT_READ
+        except OSError as error:
+            if not is_wait(error):
+                raise
+            return EVENT_WRITE if waits_to_write(error) else EVENT_READ
         return 0
 
     cdef int _read(self, double now) except -1:

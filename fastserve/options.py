@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from fastserve import limits
 from fastserve.handlers.paths import CAN_REFUSE_LINKS
 from fastserve.handlers.static import SimpleHTTPRequestHandler
-from fastserve.serving import processes, systemd
 from fastserve.serving.answers import check_path
-from fastserve.serving.pidfile import PidFile
 
 if TYPE_CHECKING:
     import argparse
+
+    from fastserve.serving.pidfile import PidFile
 
 PORT: Final = 8000
 PROTOCOLS: Final = ("HTTP/1.1", "HTTP/1.0")  # the first is the default
@@ -43,6 +43,8 @@ def _port(text: str) -> int:
 
 def _workers(text: str) -> int:
     if text == "auto":
+        from fastserve.serving import processes
+
         return processes.usable_cpus()
     if text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= limits.MAX_WORKERS:
         return int(text)
@@ -71,6 +73,8 @@ def _health_path(text: str) -> str:
 
 
 def _pidfile(path: str) -> PidFile:
+    from fastserve.serving.pidfile import PidFile
+
     try:
         return PidFile(path)
     except (OSError, ValueError) as exc:
@@ -248,6 +252,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def _inherited(options: argparse.Namespace) -> socket.socket | None:
     """The listening socket that a service manager has passed; it says all about where to listen."""
+    if not any(name.startswith("LISTEN_") for name in os.environ):
+        return None
+    from fastserve.serving import systemd
+
     try:
         sockets = systemd.listening_sockets()
     except (OSError, ValueError) as exc:

@@ -96,7 +96,8 @@ def _address(bind: str | None, port: int) -> tuple[int, Any]:
     if bind is None:
         bind = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
     try:
-        return _get_best_family(bind, port)
+        # As octets: a str goes through the codec for names that are no ASCII, which is to be imported.
+        return _get_best_family(bind.encode() if bind.isascii() and bind.isprintable() else bind, port)
     except (OSError, ValueError) as exc:
         what = f"cannot find the address {bind!r}: {reason(exc)}"
         raise Refusal(f"{what}; give --bind one of this machine") from exc

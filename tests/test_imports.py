@@ -52,9 +52,9 @@ def test_a_module_can_be_imported_alone(module: str) -> None:
 # What takes long to import, or belongs to what few programs and command lines ask for.
 LATE = [
     "http.server", "argparse", "asyncio", "shutil", "subprocess", "encodings.idna", "http.client", "email",
-    "ssl", "html", "datetime", "secrets", "tempfile", "traceback", "queue", "fastserve.headers", "fastserve.installing", "fastserve.handlers.cgi",
-    "fastserve.serving.leader", "fastserve.serving.processes", "fastserve.serving.systemd",
-    "fastserve.serving.pidfile", "fastserve.serving.unix",
+    "ssl", "html", "datetime", "secrets", "tempfile", "traceback", "queue", "fastserve.headers",
+    "fastserve.installing", "fastserve.handlers.cgi", "fastserve.serving.leader", "fastserve.serving.processes",
+    "fastserve.serving.systemd", "fastserve.serving.pidfile", "fastserve.serving.unix",
 ]
 
 

@@ -53,8 +53,8 @@ def test_a_module_can_be_imported_alone(module: str) -> None:
 LATE = [
     "http.server", "argparse", "asyncio", "shutil", "subprocess", "encodings.idna", "http.client", "email",
     "ssl", "html", "datetime", "secrets", "tempfile", "traceback", "queue", "fastserve.headers",
-    "fastserve.installing", "fastserve.handlers.cgi", "fastserve.serving.leader", "fastserve.serving.processes",
-    "fastserve.serving.systemd", "fastserve.serving.pidfile", "fastserve.serving.unix",
+    "fastserve.installing", "fastserve.handlers.cgi", "fastserve.serving.leader",
+    "fastserve.serving.processes", "fastserve.serving.systemd", "fastserve.serving.pidfile", "fastserve.serving.unix",
 ]
 
 

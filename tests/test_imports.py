@@ -54,7 +54,8 @@ LATE = [
     "http.server", "argparse", "asyncio", "shutil", "subprocess", "encodings.idna", "http.client", "email",
     "ssl", "html", "datetime", "secrets", "tempfile", "traceback", "queue", "fastserve.headers",
     "fastserve.installing", "fastserve.handlers.cgi", "fastserve.serving.leader",
-    "fastserve.serving.processes", "fastserve.serving.systemd", "fastserve.serving.pidfile", "fastserve.serving.unix",
+    "fastserve.serving.processes", "fastserve.serving.systemd", "fastserve.serving.pidfile",
+    "fastserve.serving.unix",
 ]
 
 

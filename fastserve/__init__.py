@@ -6,16 +6,20 @@ or, for a folder, ``python -m fastserve``; or, for a program that is not to be e
 imports http.server, or ``python -m fastserve.patched program.py``.
 """
 
-from fastserve.installing import install, uninstall
+from typing import TYPE_CHECKING, Any
+
 from fastserve.server import (
     BaseHTTPRequestHandler,
-    CGIHTTPRequestHandler,
     HTTPServer,
     HTTPSServer,
     SimpleHTTPRequestHandler,
     ThreadingHTTPServer,
     ThreadingHTTPSServer,
 )
+
+if TYPE_CHECKING:
+    from fastserve.installing import install, uninstall
+    from fastserve.server import CGIHTTPRequestHandler
 
 __version__ = "0.1.0"
 
@@ -31,3 +35,23 @@ __all__ = [
     "install",
     "uninstall",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what few programs need when it is asked for."""
+    found: Any
+    if name == "CGIHTTPRequestHandler":
+        from fastserve import server
+
+        found = server.CGIHTTPRequestHandler
+    elif name in ("install", "uninstall"):
+        from fastserve import installing
+
+        found = getattr(installing, name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault(name, found)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -30,7 +30,7 @@ from fastserve._sys cimport (
     AGAIN, FAILED, fs_poll, fs_pread, fs_recv, fs_reset_at_end, fs_send, fs_send_two, fs_sendfile,
     fs_set_nonblocking,
 )
-from fastserve._tls cimport Layer, layer_of
+from fastserve._tls cimport Layer, is_end, is_secure, is_wait, layer_of, waits_to_write
 
 import contextlib
 import socket
@@ -39,11 +39,6 @@ import time
 from collections import deque
 
 from fastserve import _tls, limits
-
-try:
-    import ssl
-except ImportError:                 # a Python built without OpenSSL
-    ssl = None
 
 cdef extern from "errno.h":
     int errno, EINTR
@@ -55,11 +50,6 @@ cdef enum:
     SECURE_CHUNK = 131072           # of a file, read at a time for TLS
 
 cdef Py_ssize_t SENDFILE_CHUNK = limits.SENDFILE_CHUNK
-
-cdef tuple TLS_WAITS = (ssl.SSLWantReadError, ssl.SSLWantWriteError) if ssl is not None else ()
-cdef object SSLSocket = ssl.SSLSocket if ssl is not None else ()
-cdef object TLSWantsWrite = ssl.SSLWantWriteError if ssl is not None else ()
-cdef object TLSEnded = (ssl.SSLZeroReturnError, ssl.SSLEOFError) if ssl is not None else ()
 
 # One buffer of RECEIVE_ROOM that nobody uses, so that busy connections do not allocate.
 cdef uint8_t *spare = NULL
@@ -154,7 +144,7 @@ cdef class Channel:
         """Streams are to be made over it."""
         self.sock = sock
         self.fd = sock.fileno()
-        self.secure = isinstance(sock, SSLSocket)
+        self.secure = is_secure(sock)
         self.layer = layer_of(sock) if self.secure else None
         self.kernel = self.secure and self.layer is None and _tls.kernel_encrypts(sock)
         # As socket.makefile() does: else the number could be another socket's while we still use it.
@@ -334,13 +324,11 @@ cdef class Channel:
                 return method(octets)
             finally:
                 sock.settimeout(timeout)
-        except TLS_WAITS as wait:
-            turned[0] = isinstance(wait, TLSWantsWrite) == reads
-            return AGAIN
-        except TLSEnded:
-            return 0 if reads else FAILED
-        except OSError:                 # also of a socket that somebody closed
-            return FAILED
+        except OSError as error:        # also of a socket that somebody closed
+            if is_wait(error):
+                turned[0] = waits_to_write(error) == reads
+                return AGAIN
+            return 0 if reads and is_end(error) else FAILED
 
     # -- Sending -------------------------------------------------------------------------------
 

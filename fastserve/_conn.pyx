@@ -29,7 +29,7 @@ from fastserve._states cimport (
     ANSWERING, BODY, CLOSED, DRAINING, HANDSHAKING, HEAD, IDLE, LINGERING, SENDING, WAITING, fs_is_edge,
 )
 from fastserve._sys cimport AGAIN, fs_address, fs_peek, fs_poll, fs_recv, fs_send
-from fastserve._tls cimport Layer, layer_of, layered
+from fastserve._tls cimport Layer, is_wait, layer_of, layered, waits_to_write
 from fastserve._writer cimport NO_BODY, OCTETS_WAIT, ResponseWriter, UNDECLARED
 
 import socket
@@ -37,11 +37,6 @@ import threading
 
 from fastserve import limits
 from fastserve.log import format_address
-
-try:
-    import ssl
-except ImportError:                 # a Python built without OpenSSL
-    ssl = None
 
 cdef extern from "<sys/socket.h>":
     int shutdown_fd "shutdown"(int fd, int how) nogil
@@ -68,9 +63,6 @@ cdef Py_ssize_t LINGER_BATCH = limits.LINGER_BATCH
 cdef Py_ssize_t SEND_HIGH_WATER = limits.SEND_HIGH_WATER
 cdef double TICK = limits.TICK
 cdef double LAST_REQUEST_TIMEOUT = limits.LAST_REQUEST_TIMEOUT
-
-cdef tuple TLS_WAITS = (ssl.SSLWantReadError, ssl.SSLWantWriteError) if ssl is not None else ()
-cdef object TLSWantsWrite = ssl.SSLWantWriteError if ssl is not None else ()
 
 
 @cython.final
@@ -407,8 +399,10 @@ cdef class Connection:
                 self.sock.do_handshake()
             finally:
                 self.sock.settimeout(timeout)
-        except TLS_WAITS as wait:
-            return EVENT_WRITE if isinstance(wait, TLSWantsWrite) else EVENT_READ
+        except OSError as error:
+            if not is_wait(error):
+                raise
+            return EVENT_WRITE if waits_to_write(error) else EVENT_READ
         return 0
 
     cdef int _read(self, double now) except -1:

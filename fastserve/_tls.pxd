@@ -67,3 +67,7 @@ cdef class Layer:
 
 cdef Layer layer_of(object sock)
 cdef Layer layered(object sock)
+cdef bint is_secure(object sock) except -1
+cdef bint is_wait(object error) except -1
+cdef bint waits_to_write(object error) except -1
+cdef bint is_end(object error) except -1

@@ -28,14 +28,10 @@ from fastserve._sys cimport AGAIN, FAILED, fs_encrypts, fs_poll, fs_recv, fs_sen
 
 import contextlib
 import os
+import sys
 import time
 import weakref
 
-try:
-    import ssl
-    from _ssl import _SSLSocket as SSLObject
-except ImportError:                 # a Python built without OpenSSL
-    ssl = SSLObject = None
 cdef extern from "errno.h":
     int errno, EBADF, EINTR
 
@@ -56,24 +52,22 @@ cdef enum:
 
 cdef tuple NAMES = ("read", "write", "handshake", "shutdown")
 
-cdef object TLSWantsRead = ssl.SSLWantReadError if ssl is not None else ()
-cdef object TLSWantsWrite = ssl.SSLWantWriteError if ssl is not None else ()
-cdef tuple TLSEnded = (ssl.SSLZeroReturnError, ssl.SSLEOFError) if ssl is not None else ()
-cdef tuple WANTS = (None, TLSWantsRead, TLSWantsWrite)      # by what shake() answers
-
-# What ssl says with them.
-cdef dict WAITS = {
-    ssl.SSLWantReadError: (ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)"),
-    ssl.SSLWantWriteError: (ssl.SSL_ERROR_WANT_WRITE, "The operation did not complete (write)"),
-} if ssl is not None else {}
+# All that is ssl's is None or empty until is_known(): most servers need nothing of it.
+cdef object ssl = None
+cdef object SSLSocket = None
+cdef object SSLObject = None
+cdef object TLSWantsRead = ()
+cdef object TLSWantsWrite = ()
+cdef tuple TLSEnded = ()
+cdef tuple WANTS = ()               # by what shake() answers
+cdef dict WAITS = {}                # what ssl says with them
 
 # SSL_OP_ENABLE_KTLS of OpenSSL 3, which Python has a name for from 3.12 on.
 OP_ENABLE_KTLS = 1 << 3
 
-cdef object SSLSocket = ssl.SSLSocket if ssl is not None else None
 # What the core goes around. Where somebody has put another in its place, on the class or a socket, it counts.
 cdef tuple GONE_AROUND = ("read", "recv", "recv_into", "send", "pending", "do_handshake")
-cdef list ORIGINALS = [(name, vars(ssl.SSLSocket)[name]) for name in GONE_AROUND] if ssl is not None else []
+cdef list ORIGINALS = []
 
 
 @cython.final
@@ -486,6 +480,56 @@ cdef class Layer:
 # -- Sockets ---------------------------------------------------------------------------------------
 
 
+cdef bint is_known() except -1:
+    """Whether ssl is, as it is when somebody first asks after it has been imported.
+
+    Before that nobody can have a TLS socket, and importing it takes as long as all of the core.
+    """
+    global ssl, SSLSocket, SSLObject, TLSWantsRead, TLSWantsWrite, TLSEnded, WANTS, WAITS, ORIGINALS
+    if ssl is not None:
+        return True
+    if sys.modules.get("ssl") is None:      # None: somebody forbids it
+        return False
+    import ssl as module                    # whole, where another thread is at it
+
+    from _ssl import _SSLSocket as SSLObject
+
+    SSLSocket = module.SSLSocket
+    TLSWantsRead, TLSWantsWrite = module.SSLWantReadError, module.SSLWantWriteError
+    TLSEnded = (module.SSLZeroReturnError, module.SSLEOFError)
+    WANTS = (None, TLSWantsRead, TLSWantsWrite)
+    WAITS = {
+        TLSWantsRead: (module.SSL_ERROR_WANT_READ, "The operation did not complete (read)"),
+        TLSWantsWrite: (module.SSL_ERROR_WANT_WRITE, "The operation did not complete (write)"),
+    }
+    ORIGINALS = [(name, vars(SSLSocket)[name]) for name in GONE_AROUND]
+    ssl = module                            # last, as other threads see it
+    return True
+
+
+def ssl_socket():
+    """Return the class ssl.SSLSocket; None as long as nobody has imported ssl."""
+    return SSLSocket if is_known() else None
+
+
+cdef bint is_secure(object sock) except -1:
+    return is_known() and isinstance(sock, SSLSocket)
+
+
+cdef bint is_wait(object error) except -1:
+    """Whether a TLS socket would have to wait."""
+    return is_known() and isinstance(error, (TLSWantsRead, TLSWantsWrite))
+
+
+cdef bint waits_to_write(object error) except -1:
+    return is_known() and isinstance(error, TLSWantsWrite)
+
+
+cdef bint is_end(object error) except -1:
+    """Whether a TLS socket has come to the end of what the client sends."""
+    return is_known() and isinstance(error, TLSEnded)
+
+
 cdef Layer layer_of(object sock):
     """The Layer that stands in a socket, or None."""
     inner = getattr(sock, "_sslobj", None)
@@ -504,7 +548,9 @@ cdef Layer layered(object sock):
 
 cdef bint _is_plainly_tls(object sock) except -1:
     """Whether all that it does is done by ssl's own methods, and nothing has been done yet."""
-    if type(sock) is not SSLSocket or not sock.server_side or type(sock._sslobj) is not SSLObject:
+    if not is_known() or type(sock) is not SSLSocket:
+        return False
+    if not sock.server_side or type(sock._sslobj) is not SSLObject:
         return False
     if sock.context.options & OP_ENABLE_KTLS:
         return False

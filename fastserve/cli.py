@@ -17,12 +17,11 @@ import socketserver
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from fastserve import console
+from fastserve import console, server
 from fastserve.console import Log
 from fastserve.options import Refusal, parse, read_password, reason, timeouts
 from fastserve.server import (
     GOODBYE,
-    CGIHTTPRequestHandler,
     HTTPServer,
     HTTPSServer,
     SimpleHTTPRequestHandler,
@@ -31,8 +30,6 @@ from fastserve.server import (
     _banner,
     _get_best_family,
 )
-from fastserve.serving import processes, systemd
-from fastserve.serving.unix import UnixServer
 from fastserve.stopping import Stopping
 
 if TYPE_CHECKING:
@@ -46,6 +43,10 @@ LISTEN_ADVICE: Final = {
     errno.EACCES: "this needs more rights; choose a port from 1024 up",
     errno.EADDRNOTAVAIL: "this machine has no such address; give --bind one it has, or leave it out",
 }
+
+
+class _Failure(Exception):
+    """Why nothing is served any more."""
 
 
 # -- A server ----------------------------------------------------------------------------------
@@ -95,14 +96,15 @@ def _address(bind: str | None, port: int) -> tuple[int, Any]:
     if bind is None:
         bind = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
     try:
-        return _get_best_family(bind, port)
+        # As octets: a str goes through the codec for names that are no ASCII, which is to be imported.
+        return _get_best_family(bind.encode() if bind.isascii() and bind.isprintable() else bind, port)
     except (OSError, ValueError) as exc:
         what = f"cannot find the address {bind!r}: {reason(exc)}"
         raise Refusal(f"{what}; give --bind one of this machine") from exc
 
 
 def _handler(options: argparse.Namespace) -> Callable[..., SimpleHTTPRequestHandler]:
-    base = CGIHTTPRequestHandler if options.cgi else SimpleHTTPRequestHandler
+    base = server.CGIHTTPRequestHandler if options.cgi else SimpleHTTPRequestHandler
     attributes = {
         "protocol_version": options.protocol,
         "default_content_type": options.content_type,
@@ -132,6 +134,8 @@ class _ServesOnce(socketserver.TCPServer):
 def _place(options: argparse.Namespace) -> tuple[type, int, Any]:
     """What a server class is to be mixed with in order to listen, the address family, and the address."""
     if options.unix is not None:
+        from fastserve.serving.unix import UnixServer
+
         return UnixServer, socket.AF_UNIX, options.unix
     if options.inherited is not None:
         return _Inheriting, options.inherited.family, options.inherited
@@ -202,10 +206,18 @@ def _pem_trouble(path: StrPath, mark: str, kind: str) -> str | None:
 # -- Running -----------------------------------------------------------------------------------
 
 
+def _tell_manager(state: str) -> None:
+    """Tell whoever manages the service that it is READY or STOPPING."""
+    if "NOTIFY_SOCKET" in os.environ:
+        from fastserve.serving import systemd
+
+        systemd.notify(f"{state}=1")
+
+
 def _leave(signum: int) -> None:
     """A signal has begun the end: from now on we wait for nobody who is to hear us."""
     Log.leaving = True
-    systemd.notify(systemd.STOPPING)
+    _tell_manager("STOPPING")
     if signum == signal.SIGINT:
         console.say_at_once(GOODBYE)
     Log.give_up()
@@ -249,7 +261,7 @@ def _serve(httpd: HTTPServer, options: argparse.Namespace, stopping: Stopping) -
     banner = _banner(httpd, "http" if options.tls_cert is None else "https")
 
     def announce() -> None:
-        systemd.notify(systemd.READY)
+        _tell_manager("READY")
         console.say(banner)
 
     if options.workers is None:
@@ -261,10 +273,14 @@ def _serve(httpd: HTTPServer, options: argparse.Namespace, stopping: Stopping) -
     Log.leaving = True  # who waits for a reader of its words does not see to its workers
     begin = functools.partial(_begin_work, httpd, options.grace)
     reload = None if options.tls_cert is None else functools.partial(_reload_certificate, httpd, options)
-    processes.supervise(
-        httpd, options.workers, grace=options.grace, share=options.inherited is not None,
-        prepare=begin, ready=announce, reload=reload,
-        ending=functools.partial(systemd.notify, systemd.STOPPING))
+    from fastserve.serving import processes
+
+    try:
+        processes.supervise(
+            httpd, options.workers, grace=options.grace, share=options.inherited is not None,
+            prepare=begin, ready=announce, reload=reload, ending=functools.partial(_tell_manager, "STOPPING"))
+    except processes.GaveUp as gave_up:
+        raise _Failure(str(gave_up)) from gave_up
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -285,8 +301,8 @@ def main(argv: list[str] | None = None) -> int:
     except Refusal as refusal:
         console.complain(str(refusal))
         return 2
-    except processes.GaveUp as reason:
-        console.complain(str(reason))
+    except _Failure as failure:
+        console.complain(str(failure))
         return 1
     except KeyboardInterrupt:
         Log.leaving = True

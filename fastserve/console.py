@@ -4,7 +4,6 @@ Knows streams and pipes, and nothing of what is said. cli calls it.
 """
 
 import contextlib
-import fcntl
 import io
 import os
 import select
@@ -117,10 +116,14 @@ class Log(io.FileIO):
             yield mine
         finally:
             if mine:
+                import fcntl
+
                 fcntl.lockf(self.turns, fcntl.LOCK_UN)
 
     def _take_turn(self) -> bool:
         """Wait for our turn; while leaving not for long, as whoever has it may wait for ever."""
+        import fcntl
+
         if not self.leaving:
             fcntl.lockf(self.turns, fcntl.LOCK_EX)
             return True

@@ -4,7 +4,7 @@ Knows nothing of sockets or HTTP objects; any module may read it. A limit is enf
 named in its comment, and tested at n-1, n and n+1. Sizes are bytes, times are seconds.
 """
 
-import http.client
+import sys
 from typing import Final, NamedTuple
 
 # -- The request head (enforced by _parser) ----------------------------------------------------
@@ -27,7 +27,7 @@ def max_line() -> int:
     It is read at each call because programs raise it there at run time (warcprox to 4 MiB). A request
     line has MAX_LINE in any case, as with http.server: the handler sees to that.
     """
-    return min(max(int(getattr(http.client, "_MAXLINE", 0)), MAX_LINE), MAX_RAISED_LINE)
+    return min(max(int(getattr(_http_client(), "_MAXLINE", 0)), MAX_LINE), MAX_RAISED_LINE)
 
 
 def max_headers() -> int:
@@ -36,7 +36,12 @@ def max_headers() -> int:
     It is http.client's own figure (100, so 99 headers pass), read at each call because programs
     raise it there at run time.
     """
-    return int(getattr(http.client, "_MAXHEADERS", 100))
+    return int(getattr(_http_client(), "_MAXHEADERS", 100))
+
+
+def _http_client() -> object:
+    """The module, None as long as nobody has imported it: its figures are what they are then."""
+    return sys.modules.get("http.client")
 
 
 # -- The request body (enforced by _conn, _reader and _chunks) ------------------------------------------

@@ -10,17 +10,19 @@ import math
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING, Final, NoReturn
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from fastserve import limits
 from fastserve.handlers.paths import CAN_REFUSE_LINKS
 from fastserve.handlers.static import SimpleHTTPRequestHandler
-from fastserve.serving import processes, systemd
 from fastserve.serving.answers import check_path
-from fastserve.serving.pidfile import PidFile
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Iterable
+
+    from fastserve.serving.pidfile import PidFile
 
 PORT: Final = 8000
 PROTOCOLS: Final = ("HTTP/1.1", "HTTP/1.0")  # the first is the default
@@ -43,6 +45,8 @@ def _port(text: str) -> int:
 
 def _workers(text: str) -> int:
     if text == "auto":
+        from fastserve.serving import processes
+
         return processes.usable_cpus()
     if text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= limits.MAX_WORKERS:
         return int(text)
@@ -71,6 +75,8 @@ def _health_path(text: str) -> str:
 
 
 def _pidfile(path: str) -> PidFile:
+    from fastserve.serving.pidfile import PidFile
+
     try:
         return PidFile(path)
     except (OSError, ValueError) as exc:
@@ -148,10 +154,57 @@ def make_parser() -> argparse.ArgumentParser:
 
     class Parser(argparse.ArgumentParser):
         def error(self, message: str) -> NoReturn:
-            raise Refusal(f"{message} (see {self.prog} --help)")
+            _refuse(message)
 
     parser = Parser(prog=_prog(), description="Serve the files of a directory over HTTP.")
-    add = parser.add_argument
+    _add_usual(parser.add_argument)
+    _add_timeouts(parser.add_argument_group("how long clients may take").add_argument)
+    _add_service(parser.add_argument_group("running as a service").add_argument)
+    return parser
+
+
+class Plain:
+    """Reads lines of whole options and their values, as argparse would, and no others.
+
+    argparse and what it imports take as long as all of fastserve.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, Any]] = {}
+        self._values: dict[str, Any] = {}
+        for adds in (_add_usual, _add_timeouts, _add_service):
+            adds(self._add)
+
+    def _add(self, *names: str, **about: Any) -> None:
+        about["dest"] = names[-1].lstrip("-").replace("-", "_")
+        self._known.update((name, about) for name in names)
+        default = False if about.get("action") == "store_true" else None
+        self._values[about["dest"]] = about.get("default", default)
+
+    def read(self, words: Iterable[str]) -> SimpleNamespace | None:
+        """Return what the words say; None where argparse is to be asked. Raises Refusal."""
+        self._values.pop("version")
+        left, positional = iter(words), False
+        for word in left:
+            is_option = word.startswith("-")
+            about = self._known.get(word if is_option else "port")
+            if about is None or about.get("action") not in (None, "store_true"):
+                return None
+            if not is_option:
+                if positional:  # one port too many
+                    return None
+                positional = True
+            value: Any = True
+            if "action" not in about:
+                text = next(left, "-") if is_option else word
+                if text.startswith("-"):
+                    return None
+                value = about.get("type", str)(text)
+            self._values[about["dest"]] = value
+        return SimpleNamespace(**self._values)
+
+
+def _add_usual(add: Callable[..., Any]) -> None:
     add("port", nargs="?", type=_port, help=f"listen on this port, 0 for any free one (default: {PORT})")
     add("-b", "--bind", metavar="ADDRESS", help="listen on this address (default: all, IPv6 and IPv4)")
     add("-d", "--directory", metavar="DIR", help="serve this directory (default: the current one)")
@@ -179,18 +232,18 @@ def make_parser() -> argparse.ArgumentParser:
     add("--grace", metavar="SECONDS", type=_grace, default=limits.DRAIN_GRACE,
         help="when stopped, answer what has been asked for, this long (default: %(default)g)")
     add("--version", action="version", version=_version())
-    _add_timeouts(parser.add_argument_group("how long clients may take"))
-    add = parser.add_argument_group("running as a service").add_argument
+
+
+def _add_service(add: Callable[..., Any]) -> None:
     add("--unix", metavar="PATH", help="listen on this unix socket instead of a port")
     add("--pidfile", metavar="PATH", type=_pidfile, help="keep the process's id in this file while serving")
     add("--health", metavar="PATH", type=_health_path,
         help="answer this path with 200 and ok, unlogged, whatever else is going on")
     add("--max-connections", metavar="N", type=_connections,
         help="hold no more connections at once: idle ones are closed, then new clients get 503")
-    return parser
 
 
-def _add_timeouts(group: argparse._ArgumentGroup) -> None:
+def _add_timeouts(add: Callable[..., Any]) -> None:
     usual = limits.Timeouts()
     for name, default, what in (
         ("head", usual.head, "for a request's head, from its first byte to its last"),
@@ -198,9 +251,9 @@ def _add_timeouts(group: argparse._ArgumentGroup) -> None:
         ("progress", usual.progress, "without a byte, while a body arrives or an answer leaves"),
         ("handshake", usual.handshake, "for a TLS handshake"),
     ):
-        group.add_argument(f"--{name}-timeout", metavar="SECONDS", type=_seconds, default=default,
-                           help=f"wait so long {what} (default: {default:g})")
-    group.add_argument("--min-rate", metavar="BYTES", type=_rate, default=usual.min_rate, help=(
+        add(f"--{name}-timeout", metavar="SECONDS", type=_seconds, default=default,
+            help=f"wait so long {what} (default: {default:g})")
+    add("--min-rate", metavar="BYTES", type=_rate, default=usual.min_rate, help=(
         "cut off who sends a body or takes an answer at fewer bytes a second, on average and after "
         f"{limits.RATE_GRACE:g} seconds or the progress timeout if that is less; 0: nobody "
         "(default: %(default)g)"))
@@ -229,16 +282,20 @@ def _version() -> str:
     return f"fastserve {fastserve.__version__}"
 
 
+def _refuse(message: str) -> NoReturn:
+    raise Refusal(f"{message} (see {_prog()} --help)")
+
+
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = make_parser()
-    options = parser.parse_args(argv)
+    plain: Any = Plain().read(sys.argv[1:] if argv is None else argv)
+    options: argparse.Namespace = make_parser().parse_args(argv) if plain is None else plain
     # Not by their truth: an empty path is a variable that is not set, and no wish for plain HTTP.
     if options.tls_cert is None and (options.tls_key, options.tls_password_file) != (None, None):
-        parser.error("--tls-key and --tls-password-file need --tls-cert")
+        _refuse("--tls-key and --tls-password-file need --tls-cert")
     if options.unix is not None and (options.port, options.bind) != (None, None):
-        parser.error("--unix takes the place of port and --bind")
+        _refuse("--unix takes the place of port and --bind")
     if options.no_symlinks and not CAN_REFUSE_LINKS:
-        parser.error("--no-symlinks needs a system that opens files without following links")
+        _refuse("--no-symlinks needs a system that opens files without following links")
     options.inherited = _inherited(options)
     options.port = PORT if options.port is None else options.port
     options.header = [_header(*pair) for pair in options.header or ()]
@@ -248,6 +305,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def _inherited(options: argparse.Namespace) -> socket.socket | None:
     """The listening socket that a service manager has passed; it says all about where to listen."""
+    if not any(name.startswith("LISTEN_") for name in os.environ):
+        return None
+    from fastserve.serving import systemd
+
     try:
         sockets = systemd.listening_sockets()
     except (OSError, ValueError) as exc:

@@ -7,19 +7,13 @@ Ctrl-C. The names are http.server's, those that are not documented too where pro
 Programs import from here or from the package; the command line is made of the same parts.
 """
 
-import copy  # noqa: F401  (programs write http.server.copy; so of the others with this mark)
-import datetime  # noqa: F401
-import email.utils  # noqa: F401
 import functools
-import html  # noqa: F401
-import http.client  # noqa: F401
-import io  # noqa: F401
+import io  # noqa: F401  (programs write http.server.io; so of the others with this mark)
 import itertools  # noqa: F401
 import mimetypes  # noqa: F401
 import os  # noqa: F401
 import posixpath  # noqa: F401
 import select  # noqa: F401
-import shutil  # noqa: F401
 import socket
 import socketserver
 import sys
@@ -39,23 +33,17 @@ from fastserve.handlers.base import (
     DEFAULT_ERROR_MESSAGE,
     BaseHTTPRequestHandler,
 )
-from fastserve.handlers.cgi import (  # noqa: F401
-    CGIHTTPRequestHandler,
-    _url_collapse_path,
-    executable,
-    nobody,
-    nobody_uid,
-)
 from fastserve.handlers.static import SimpleHTTPRequestHandler
-from fastserve.overrides import is_own
-from fastserve.serving import tls, unix
-from fastserve.serving.leader import Leader, gives_threads
+from fastserve.overrides import gives_threads, is_own
+from fastserve.serving import tls
 from fastserve.serving.loop import PLAIN_PROCESS, Loop
 
 if TYPE_CHECKING:
     import ssl
 
     from _typeshed import StrPath
+
+    from fastserve.handlers.cgi import CGIHTTPRequestHandler
 
 __all__ = [
     "DEFAULT_ERROR_CONTENT_TYPE",
@@ -76,7 +64,47 @@ POLL_INTERVAL: Final = 0.5
 
 PLAIN_FINISH: Final = socketserver.BaseServer.finish_request
 
+NAMES_OF_CGI: Final = ("CGIHTTPRequestHandler", "_url_collapse_path", "executable", "nobody", "nobody_uid")
+
 GOODBYE: Final = "\nKeyboard interrupt received, exiting."
+
+
+def __getattr__(name: str) -> Any:
+    """Import what some programs look for here, and nothing of ours needs at the start."""
+    if name in ("copy", "datetime", "email", "html", "http", "shutil"):
+        found = _modules()
+    elif name in NAMES_OF_CGI:
+        found = _names_of_cgi()
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for each, value in found.items():
+        globals().setdefault(each, value)
+    return found[name]
+
+
+def _modules() -> dict[str, Any]:
+    import copy
+    import datetime
+    import email.utils
+    import html
+    import http.client
+    import shutil
+
+    return {"copy": copy, "datetime": datetime, "email": email, "html": html, "http": http, "shutil": shutil}
+
+
+def _names_of_cgi() -> dict[str, Any]:
+    from fastserve.handlers import cgi
+
+    return {name: getattr(cgi, name) for name in NAMES_OF_CGI}
+
+
+def _kind_of_loop(server: socketserver.BaseServer) -> type[Loop]:
+    if not gives_threads(server):
+        return Loop
+    from fastserve.serving.leader import Leader  # for servers with threads
+
+    return Leader
 
 
 class _Policy(replay.Replay):
@@ -188,8 +216,7 @@ class HTTPServer(socketserver.TCPServer):
         """
         # Made before the lock is taken: to allocate may be to collect garbage, which may stop other servers.
         recordings = self.__recordings = self.__make_recordings()
-        kind = Leader if gives_threads(self) else Loop
-        loop = kind(self, OWN_ACCEPT, recordings)
+        loop = _kind_of_loop(self)(self, OWN_ACCEPT, recordings)
         stopped = threading.Event()
         with self.__lock:
             self._BaseServer__is_shut_down, self.__loop = stopped, loop
@@ -349,6 +376,8 @@ def _banner(httpd: socketserver.TCPServer, scheme: str) -> str:
     """Return http.server's first line, which programs wait for; that of a unix socket has its path."""
     address = httpd.socket.getsockname()
     if not isinstance(address, tuple):
+        from fastserve.serving import unix
+
         return f"Serving {scheme.upper()} on unix:{unix.shown(address)} ..."
     host, port = address[:2]
     url_host = f"[{host}]" if ":" in host else host

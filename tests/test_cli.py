@@ -538,6 +538,31 @@ def test_defaults() -> None:
     assert options.timeouts(chosen) == Timeouts()
 
 
+@pytest.mark.parametrize("line", [
+    "", "8000", "8000 --cgi", "--cgi 8000", "-d . -b 127.0.0.1 0", "--bind ::1 --directory . 1",
+    "-p http/1.0",
+    "--health /up --max-connections 3 --pidfile here.pid", "--no-symlinks --hide-dotfiles --precompressed",
+    "--head-timeout 1 --idle-timeout 2 --progress-timeout 3 --handshake-timeout 4 --min-rate 0 --grace 0",
+    "--tls-cert a --tls-key b --tls-password-file c", "--unix sock --workers 2", "-b one -b two",
+    "--charset utf-8 --content-type text/plain", "--grace 1 7 --cgi",
+])
+def test_a_plain_line_means_what_argparse_says(line: str) -> None:
+    plain, whole = options.Plain().read(line.split()), options.make_parser().parse_args(line.split())
+    assert plain is not None
+    pidfiles = [vars(each).pop("pidfile") for each in (plain, whole)]
+    assert vars(plain) == vars(whole)
+    assert [each and each.path for each in pidfiles] == [pidfiles[1] and pidfiles[1].path] * 2
+
+
+@pytest.mark.parametrize("line", [
+    "-h", "--help", "--version", "1 2", "-b", "8000 -d", "--bind -x", "-b -1", "--direct .", "-d=.",
+    "--grace=1", "-b127.0.0.1", "-H Name value", "--", "-- 8000", "-", "-1", "--none", "-x 3",
+])
+def test_a_line_that_is_not_plain_is_argparse_s(line: str) -> None:
+    assert options.Plain().read(line.split()) is None
+
+
+
 def test_usage_fits_how_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/fastserve"])
     assert options.make_parser().prog == "fastserve"

@@ -7,6 +7,7 @@ FASTSERVE_KIND (release, debug or sanitize).
 from __future__ import annotations
 
 import ast
+import http.client
 import importlib
 import os
 import re
@@ -48,12 +49,78 @@ def test_a_module_can_be_imported_alone(module: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+# What takes long to import, or belongs to what few programs and command lines ask for.
+LATE = [
+    "http.server", "argparse", "asyncio", "shutil", "subprocess", "encodings.idna", "http.client", "email",
+    "ssl", "html", "datetime", "secrets", "tempfile", "traceback", "queue", "fastserve.headers",
+    "fastserve.installing", "fastserve.handlers.cgi", "fastserve.serving.leader",
+    "fastserve.serving.processes", "fastserve.serving.systemd", "fastserve.serving.pidfile",
+    "fastserve.serving.unix",
+]
+
+
 @pytest.mark.parametrize("absent", [
-    "http.server", "argparse", "asyncio", "runpy", "subprocess", "fastserve.cli",
+    *LATE, "runpy", "copy", "fastserve.cli",
 ])
 def test_importing_fastserve_leaves_out(absent: str) -> None:
     done = run(f"import sys, fastserve; sys.exit({absent!r} in sys.modules)")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_serving_a_file_leaves_out(late: str, tmp_path: Path) -> None:
+    """From the command line to the first answer: then a person waits. The second one is recorded by then."""
+    (tmp_path / "file.txt").write_bytes(b"octets")
+    done = run(f"""if True:
+        import os, signal, socket, sys, threading
+        from fastserve import console
+        from fastserve.cli import main
+        def ask(line):
+            with socket.create_connection((b"127.0.0.1", int(line.split()[5]))) as sock:
+                sock.sendall(b"GET /file.txt HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+                print(sock.recv(12), {late!r} in sys.modules)
+            os.kill(os.getpid(), signal.SIGTERM)
+        console.say = lambda line: threading.Thread(target=ask, args=(line,)).start()
+        main(["-d", {str(tmp_path)!r}, "-b", "127.0.0.1", "0"])
+    """)
+    assert (done.returncode, done.stdout) == (0, "b'HTTP/1.1 200' False\n"), done.stderr
+
+
+def test_what_comes_late_is_there() -> None:
+    """By every way to a name: programs write http.server.shutil too."""
+    done = run("""if True:
+        import fastserve, fastserve.server
+        from fastserve import *
+        from fastserve.server import executable, http
+        print({*fastserve.__all__} <= {*dir(fastserve)}, CGIHTTPRequestHandler.__name__, install.__name__)
+        print(fastserve.server.shutil.copyfileobj.__name__, fastserve.server.email.utils.__name__)
+        print(http.client.HTTPMessage is fastserve.BaseHTTPRequestHandler.MessageClass)
+        print(fastserve.server.CGIHTTPRequestHandler is CGIHTTPRequestHandler, executable("/"))
+        print(hasattr(fastserve, "none"), hasattr(fastserve.server, "none"))
+    """)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "True CGIHTTPRequestHandler install", "copyfileobj email.utils", "True", "True True", "False False"]
+
+
+def test_a_handler_class_has_the_message_class_that_is_put_there() -> None:
+    """Though the usual one comes late: on the class, on one derived from it, and on an object."""
+    from email.message import Message
+    from unittest import mock
+
+    class Derived(fastserve.BaseHTTPRequestHandler):
+        pass
+
+    class Own(Derived):
+        MessageClass = Message
+
+    assert Own.MessageClass is Message
+    with mock.patch.object(fastserve.BaseHTTPRequestHandler, "MessageClass", Message):
+        assert Derived.MessageClass is Message
+    assert Derived.MessageClass is http.client.HTTPMessage
+    one = Derived.__new__(Derived)
+    one.MessageClass = Message
+    assert one.MessageClass is Message
 
 
 def test_a_python_without_ssl_lacks_https_alone() -> None:

@@ -8,17 +8,16 @@ Knows the compiled core and no loop. fastserve.server re-exports it.
 """
 
 import contextlib
-import html
-import http.client
+import functools
 import io
 import socket
 import socketserver
 import sys
 import time
 from collections.abc import Iterable
-from email.message import Message
 from http import HTTPStatus
-from typing import Any, Final
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
 
 from fastserve._head import RequestHead
 from fastserve._offers import attach, open_streams
@@ -26,17 +25,15 @@ from fastserve._own import OwnMethods
 from fastserve._parser import RequestParser
 from fastserve._reader import RequestReader
 from fastserve._response import CONNECTION_CLOSE, ResponseHead, http_date
+from fastserve._tls import ssl_socket
 from fastserve._writer import ResponseWriter
 from fastserve.errors import REJECTIONS
-from fastserve.headers import make_headers, no_headers
 from fastserve.limits import MAX_LINE
 from fastserve.log import CONTROL_CHARS, MONTHS, format_address, format_date
 from fastserve.overrides import is_own
 
-try:
-    from ssl import SSLSocket
-except ImportError:  # a Python built without OpenSSL
-    SSLSocket = socket.socket  # type: ignore[misc, assignment]
+if TYPE_CHECKING:
+    from email.message import Message
 
 DEFAULT_ERROR_MESSAGE: Final = """\
 <!DOCTYPE HTML>
@@ -60,9 +57,9 @@ DEFAULT_ERROR_MESSAGE: Final = """\
 """
 DEFAULT_ERROR_CONTENT_TYPE: Final = "text/html;charset=utf-8"
 
-# The socket classes whose descriptors or methods the compiled streams may use. A subclass may have
-# changed what recv and send mean, so it gets http.server's own streams.
-STREAMED: Final = (socket.socket, SSLSocket)
+# A socket class whose descriptors the compiled streams may use; the other is ssl's, whose methods they do. A
+# subclass may have changed what recv and send mean, so it gets http.server's own streams.
+PLAIN_SOCKET: Final = socket.socket
 
 # A class between ours and socketserver's may have another __init__() and setup() than these.
 PLAIN_INIT: Final = socketserver.BaseRequestHandler.__init__
@@ -116,6 +113,22 @@ def read_head(rfile: Any, raw_requestline: bytes) -> RequestHead:
     return parser.take(data)
 
 
+@functools.cache
+def headers_module() -> ModuleType:
+    """The module of the fields, which brings http.client and email along, for those who ask for fields."""
+    from fastserve import headers
+
+    return headers
+
+
+class UsualMessageClass:
+    """As a class attribute: http.client.HTTPMessage, imported when it is first looked at."""
+
+    def __get__(self, instance: object, owner: type | None = None) -> "type[Message]":
+        usual: type[Message] = headers_module().HTTPMessage
+        return usual
+
+
 class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     """Answers requests by calling ``do_METHOD()`` for each, as http.server.BaseHTTPRequestHandler does.
 
@@ -138,7 +151,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     default_request_version = "HTTP/0.9"
     # What responses say. Keep-alive needs HTTP/1.1 here, and a length in every answer.
     protocol_version = "HTTP/1.0"
-    MessageClass: type[Message] = http.client.HTTPMessage
+    MessageClass: "type[Message]" = UsualMessageClass()  # type: ignore[assignment]
     responses = {status: (status.phrase, status.description) for status in HTTPStatus.__members__.values()}
 
     weekdayname = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
@@ -159,7 +172,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     # What is made when it is needed. Not by cached_property, whose use of __dict__ would slow down every
     # other attribute of the instance.
     __head: RequestHead | None = None
-    __headers: Message | None = None
+    __headers: "Message | None" = None
     __response: ResponseHead | None = None
     # Which setup() opened, a RequestReader and a ResponseWriter, whatever rfile and wfile are now. None is no
     # rfile, so to be one of these is to be the reader or the writer.
@@ -201,7 +214,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         """Make ``connection``, ``rfile`` and ``wfile`` from ``request``."""
         self.connection = sock = self.request
         if (
-            type(sock) not in STREAMED
+            (type(sock) is not PLAIN_SOCKET and type(sock) is not ssl_socket())
             # A class has attributes of these names: who asks for the socket is not seen.
             or not (self.__request is self.__connection is sock)
             or not self._fastserve_reads_ahead()
@@ -352,7 +365,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         self.__head = head
         self.__headers = None
         if type(self).headers is not LAZY_HEADERS:  # a subclass has an attribute of that name
-            self.headers = make_headers(head, self.MessageClass)
+            self.headers = headers_module().make_headers(head, self.MessageClass)
         self.close_connection = not stays or self.protocol_version < "HTTP/1.1"
         return plain or self.__begin_body(head)
 
@@ -366,16 +379,16 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         self.close_connection = not stays or self.protocol_version < "HTTP/1.1"
 
     @property
-    def headers(self) -> Message:
+    def headers(self) -> "Message":
         """The request's fields, a MessageClass; made when first asked for."""
         if self.__headers is None:
             if self.__head is None:
                 raise AttributeError("headers")
-            self.__headers = make_headers(self.__head, self.MessageClass)
+            self.__headers = headers_module().make_headers(self.__head, self.MessageClass)
         return self.__headers
 
     @headers.setter
-    def headers(self, headers: Message) -> None:
+    def headers(self, headers: "Message") -> None:
         self.__headers = headers
 
     def _fastserve_is_conditional(self) -> bool:
@@ -412,7 +425,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         self.command, self.path = head.method, head.target or ""
         # A version that is not ours to answer in, HTTP/0.9 above all, does not take the status line away.
         self.request_version = head.version if head.version_number[0] else ""
-        self.headers = no_headers(self.MessageClass)
+        self.headers = headers_module().no_headers(self.MessageClass)
         message = rejection.message % {
             "requestline": self.requestline,
             "version": head.version.removeprefix("HTTP/") if rejection.status == 505 else head.version,
@@ -423,7 +436,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def __refuse_line(self) -> None:
         """Answer a request line that is too long, of which nothing is kept."""
         self.requestline = self.request_version = self.command = self.path = ""
-        self.headers = no_headers(self.MessageClass)
+        self.headers = headers_module().no_headers(self.MessageClass)
         self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
 
     def handle_expect_100(self) -> bool:
@@ -475,6 +488,8 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         self.send_header("Connection", "close")
         body = None
         if code >= 200 and code not in BODILESS:
+            import html
+
             page = self.error_message_format % {
                 "code": int(code),  # to Python 3.10 a status is written by its name
                 "message": html.escape(message, quote=False),

@@ -16,7 +16,6 @@ import select
 import stat
 import sys
 from collections.abc import Callable
-from email.message import Message
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +27,8 @@ from fastserve.handlers.static import SimpleHTTPRequestHandler
 from fastserve.limits import CGI_TIMEOUT
 
 if TYPE_CHECKING:
+    from email.message import Message
+
     from fastserve.handlers.script import Script
 
 # What a path may hold that is decoded and must not be taken for something else.
@@ -104,7 +105,7 @@ def words_of(query: str) -> list[str]:
     return [] if "=" in word or word.lstrip().startswith("-") else [word]
 
 
-def variables_of(headers: Message) -> dict[str, str]:
+def variables_of(headers: "Message") -> dict[str, str]:
     """Return what a script is told of the header fields: http.server's choice.
 
     Among the others could be Proxy, whose name as a variable, HTTP_PROXY, has another meaning

@@ -12,7 +12,7 @@ SIBLINGS: Final = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 IDENTITY: Final = "identity"
 ALIASES: Final = {"x-gzip": "gzip"}  # RFC 9110 8.4.1.3
 
-ELEMENT: Final = re.compile(
+ELEMENT: Final = (
     r"(?P<coding>[!#$%&'*+.^_`|~0-9A-Za-z-]+)"
     r"(?:[ \t]*;[ \t]*[qQ]=(?P<weight>0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
 
@@ -48,7 +48,7 @@ def _weights(value: str) -> dict[str, float]:
     """The weight of each coding; an element with wrong syntax says nothing."""
     weights: dict[str, float] = {}
     for element in value.split(","):
-        match = ELEMENT.fullmatch(element.strip(" \t"))
+        match = re.fullmatch(ELEMENT, element.strip(" \t"))
         if match:
             coding = match["coding"].lower()
             weights[ALIASES.get(coding, coding)] = float(match["weight"] or 1)

@@ -4,7 +4,7 @@ Works on what a file is known by, an entity tag and a time of change, and on the
 handler, no file and no clock. handlers.static asks.
 """
 
-import datetime
+import functools
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -17,14 +17,14 @@ _LONG_DAY: Final = "(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)
 _MONTH: Final = f"(?P<month>{'|'.join(MONTHS)})"
 _TIME: Final = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 # The three forms of an HTTP-date, by their names in RFC 9110 5.6.7.
-FORMS: Final = tuple(map(re.compile, (
+FORMS: Final = (
     rf"{_DAY}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT",  # IMF-fixdate
     rf"{_LONG_DAY}, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT",  # rfc850-date
     rf"{_DAY} {_MONTH} (?P<day>[0-9]{{2}}| [0-9]) {_TIME} (?P<year>[0-9]{{4}})",  # asctime-date
-)))
+)
 
 # An element of a list of entity tags, with what separates it from the next (RFC 9110 8.8.3, 5.6.1).
-TAG: Final = re.compile(r'[ \t,]*(?P<weak>W/)?(?P<opaque>"[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?=,|\Z)')
+TAG: Final = r'[ \t,]*(?P<weak>W/)?(?P<opaque>"[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?=,|\Z)'
 
 # Two digits of a year are at most so many years ahead (RFC 9110 5.6.7).
 AHEAD: Final = 50
@@ -45,19 +45,27 @@ class Validators(NamedTuple):
     now: int
 
 
+@functools.cache
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Compile it the first time: that takes longer than a server otherwise needs to start."""
+    return re.compile(pattern)
+
+
 def parse_date(text: str, now: int) -> int | None:
     """Return an HTTP-date in seconds since the epoch, None for anything else (RFC 9110 5.6.7).
 
     A year of two digits is at most 50 years after ``now``. A leap second is the one before it.
     """
     for form in FORMS:
-        match = form.fullmatch(text)
+        match = compiled(form).fullmatch(text)
         if match:
             return _seconds(match, now)
     return None
 
 
 def _seconds(match: re.Match[str], now: int) -> int | None:
+    import datetime
+
     year, month = int(match["year"]), MONTHS[match["month"]]
     day, hour, minute, second = (int(match[name]) for name in ("day", "hour", "minute", "second"))
     if len(match["year"]) == 2:
@@ -78,7 +86,8 @@ def _seconds(match: re.Match[str], now: int) -> int | None:
 def tags(value: str) -> list[tuple[bool, str]]:
     """Return the entity tags of a list, each as (whether it is weak, its opaque part), up to what is none."""
     found, at = [], 0
-    while match := TAG.match(value, at):
+    pattern = compiled(TAG)
+    while match := pattern.match(value, at):
         found.append((bool(match["weak"]), match["opaque"]))
         at = match.end()
     return found

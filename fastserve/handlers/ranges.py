@@ -4,8 +4,8 @@ RFC 9110 section 14. Knows numbers, texts and seekable files, and no handler. ha
 """
 
 import io
+import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -13,7 +13,7 @@ from fastserve.limits import MAX_COPIED_FILE, MAX_RANGES, RANGE_GAP
 
 PIECE: Final = MAX_COPIED_FILE  # of a file, that is read at a time
 
-SPEC: Final = re.compile(r"(?!-\Z)(?P<first>[0-9]*)-(?P<last>[0-9]*)")
+SPEC: Final = r"(?!-\Z)(?P<first>[0-9]*)-(?P<last>[0-9]*)"
 
 
 class Range(NamedTuple):
@@ -60,7 +60,7 @@ def _specs(text: str) -> list[tuple[int, int]] | None:
         spec = element.strip(" \t")
         if not spec:
             continue  # an empty element, which RFC 9110 5.6.1 has us pass over
-        match = SPEC.fullmatch(spec)
+        match = re.fullmatch(SPEC, spec)
         if not match or len(found) == MAX_RANGES or _ends_before_it_begins(match["first"], match["last"]):
             return None
         first = _number(match["first"]) if match["first"] else -1
@@ -109,7 +109,7 @@ def multipart(ranges: list[Range], size: int, content_type: str) -> tuple[str, l
 
     ``content_type`` is that of the whole, of ``size`` octets.
     """
-    boundary = secrets.token_hex(16)  # which the file cannot know
+    boundary = os.urandom(16).hex()  # which the file cannot know
     parts: list[Part] = []
     for number, each in enumerate(ranges):
         head = (f"{'' if number == 0 else chr(13) + chr(10)}--{boundary}\r\nContent-Type: {content_type}\r\n"

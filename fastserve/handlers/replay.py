@@ -21,7 +21,7 @@ from typing import Any, Final, TypeAlias
 
 from fastserve._head import RequestHead
 from fastserve.handlers import codings
-from fastserve.handlers.base import BaseHTTPRequestHandler
+from fastserve.handlers.base import BaseHTTPRequestHandler, UsualMessageClass
 from fastserve.handlers.paths import (
     KEPT_LENGTH,
     components_beneath,
@@ -48,6 +48,9 @@ DATA: Final = frozenset(
     "disable_nagle_algorithm",
 }
 
+# As that data, but that to look at it is to import it.
+MESSAGES: Final = "MessageClass"
+
 # Where the log is written, which is no part of an answer. It is called for each, or known to do nothing.
 LOG: Final = frozenset({"log_request", "log_error", "log_message", "log_date_time_string", "address_string"})
 
@@ -59,6 +62,9 @@ HARMLESS: Final = frozenset({
     "_abc_impl",
 })
 
+# What classes may have of their own, and the library's may be given: data is compared each time.
+FREE: Final = DATA | HARMLESS | {MESSAGES}
+
 LIBRARY: Final = SimpleHTTPRequestHandler.__mro__
 # As they are now, whoever patches them later.
 OWN: Final = {kind: dict(vars(kind)) for kind in LIBRARY}
@@ -68,7 +74,7 @@ OF_INSTANCES: Final = frozenset({
     "headers", "path", "raw_requestline", "request", "request_version", "requestline", "rfile", "server",
     "wfile", "_headers_buffer",
 })
-SHAPING: Final = frozenset(name for kind in LIBRARY for name in vars(kind)) - DATA - HARMLESS | OF_INSTANCES
+SHAPING: Final = frozenset(name for kind in LIBRARY for name in vars(kind)) - FREE | OF_INSTANCES
 
 # What is not the class's own any more once an instance has it.
 SET_ASIDE: Final = frozenset(name for name in SHAPING | DATA if not name.startswith("_")) - OF_INSTANCES
@@ -121,7 +127,7 @@ def overrides(kind: type) -> Iterator[tuple[str, Any]]:
         else:
             now = vars(base)
             for name, value in own.items():
-                if name not in DATA and name not in HARMLESS and now.get(name) is not value:
+                if name not in FREE and now.get(name) is not value:
                     raise NotReplayable
 
 
@@ -148,6 +154,12 @@ def copied(value: Any) -> Any:
     if type(value) in PLAIN:
         return value
     raise NotReplayable
+
+
+def message_class(kind: type) -> Any:
+    """Return the class of the fields, None for the usual one. Raises NotReplayable."""
+    found = next(vars(base)[MESSAGES] for base in kind.__mro__ if MESSAGES in vars(base))
+    return None if type(found) is UsualMessageClass else copied(found)
 
 
 def folder(directory: Any) -> str:
@@ -202,7 +214,7 @@ class Replay:
         if kind is not self.kind or not kind.replay:
             raise NotReplayable
         self._judge(kind)
-        data = [copied(getattr(kind, name)) for name in sorted(DATA)]
+        data = [message_class(kind), *(copied(getattr(kind, name)) for name in sorted(DATA))]
         self._directory, here = folder(given.get("directory")), os.getcwd()
         headers = self._headers = pairs(given.get("extra_response_headers"))
         self.negotiates = bool(kind.precompressed)

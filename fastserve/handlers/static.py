@@ -7,10 +7,8 @@ Knows BaseHTTPRequestHandler and the writer's send_file(). fastserve.server re-e
 """
 
 import contextlib
-import html
 import io
 import os
-import shutil
 import stat
 import sys
 import time
@@ -358,6 +356,8 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
 
     def __listing_page(self, entries: Iterable[os.DirEntry[str]], encoding: str) -> str:
         """http.server's page, line by line: programs parse it."""
+        import html
+
         path = unquote_path(split_target(self.path)[0] or "/")
         title = f"Directory listing for {html.escape(path, quote=False)}"
         return "\n".join(
@@ -377,6 +377,8 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
 
     def __listing_item(self, entry: os.DirEntry[str]) -> str:
         """A link; directories end with a slash, and symbolic links are shown with @."""
+        import html
+
         link = shown = entry.name
         if surely(entry.is_dir):
             link = shown = entry.name + "/"
@@ -417,6 +419,8 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
                 if rest:
                     outputfile.send_file(*rest)
                     return
+        import shutil  # with compressors
+
         shutil.copyfileobj(source, outputfile)
 
 

@@ -35,15 +35,10 @@ from typing import Any, Final, TypeAlias, TypeVar
 from fastserve._conn import END, WAIT, Connection
 from fastserve._files import Recordings
 from fastserve._lead import Lead
-from fastserve.overrides import is_own
+from fastserve.overrides import gives_threads
 from fastserve.serving.experience import Experience
 from fastserve.serving.loop import PLAIN_ACCEPT, Loop
 from fastserve.serving.threads import Threads, tell
-
-THREADING: Final = (
-    ("process_request", socketserver.ThreadingMixIn.process_request),
-    ("process_request_thread", socketserver.ThreadingMixIn.process_request_thread),
-)
 
 # What is learned about the making of a handler, which comes before there is a request.
 MAKING: Final = "finish_request"
@@ -53,11 +48,6 @@ Work: TypeAlias = Callable[[Connection], bool]
 GoOn: TypeAlias = Callable[[Connection, bool], int]
 
 Item = TypeVar("Item")
-
-
-def gives_threads(server: socketserver.BaseServer) -> bool:
-    """Whether a server gives each connection a thread in socketserver's own way."""
-    return all(is_own(getattr(server, name, None), own) for name, own in THREADING)
 
 
 # Those whose handlers Python waits for at its end, as it does for threads that are no daemons.

@@ -1,28 +1,24 @@
 """TLS for the servers: contexts made from files, handshakes outside accept(), and a line for one that fails.
 
-Knows ssl and no HTTP; serving.loop and fastserve.server call it. Where Python has no ssl module the
-functions that need it raise RuntimeError, and nothing is a TLS socket.
+Knows ssl and no HTTP; serving.loop and fastserve.server call it. The module ssl is imported where TLS is
+asked for, and nothing is a TLS socket before. Where Python has none the functions that need it raise
+RuntimeError.
 """
 
 import socket
+import sys
 from collections.abc import Callable, Iterable
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastserve import log
-from fastserve._tls import OP_ENABLE_KTLS
+from fastserve._tls import OP_ENABLE_KTLS, ssl_socket
 
 if TYPE_CHECKING:
     import ssl
-else:
-    try:
-        import ssl
-    except ImportError:
-        ssl = None
 
 # What Linux can put on top of TCP, `tls` among it where that module is loaded.
-PROTOCOLS: Final = Path("/proc/sys/net/ipv4/tcp_available_ulp")
+PROTOCOLS: Final = "/proc/sys/net/ipv4/tcp_available_ulp"
 
 # Of a private key: itself, or what is called for it once OpenSSL needs it.
 Password: TypeAlias = str | bytes | bytearray | Callable[[], str | bytes | bytearray]
@@ -43,6 +39,8 @@ def make_context(
     fit together or cannot be read.
     """
     require_ssl()
+    import ssl
+
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certfile, keyfile, password)
     context.set_alpn_protocols(list(alpn_protocols))
@@ -51,31 +49,38 @@ def make_context(
     return context
 
 
-def kernel_offers_tls(protocols: Path = PROTOCOLS) -> bool:
+def kernel_offers_tls(protocols: str | PathLike[str] = PROTOCOLS) -> bool:
     """Whether this kernel has TLS, and OpenSSL can let it. Only Linux is asked."""
-    if ssl is None or ssl.OPENSSL_VERSION_INFO < (3,):
+    import ssl
+
+    if ssl.OPENSSL_VERSION_INFO < (3,):
         return False
     try:
-        return "tls" in protocols.read_text("ascii").split()
+        with open(protocols, encoding="ascii") as file:
+            return "tls" in file.read().split()
     except (OSError, ValueError):
         return False
 
 
 def require_ssl() -> None:
     """Raise RuntimeError where this Python was built without OpenSSL."""
-    if ssl is None:
-        raise RuntimeError("SSL support is missing: this Python was built without the ssl module")
+    try:
+        import ssl  # noqa: F401
+    except ImportError:
+        raise RuntimeError("SSL support is missing: this Python was built without the ssl module") from None
 
 
 def awaits_handshake(sock: object) -> bool:
     """Whether ``sock`` is a TLS socket whose handshake is still to be made."""
+    kind = ssl_socket()
     # No version has been agreed on before its end.
-    return ssl is not None and isinstance(sock, ssl.SSLSocket) and sock.version() is None
+    return kind is not None and isinstance(sock, kind) and sock.version() is None
 
 
 def defer_handshakes(listener: socket.socket) -> None:
     """Make accept() on a wrapped listening socket return before the handshake: nobody can block it then."""
-    if ssl is not None and isinstance(listener, ssl.SSLSocket):
+    kind = ssl_socket()
+    if kind is not None and isinstance(listener, kind):
         listener.do_handshake_on_connect = False  # type: ignore[attr-defined]
 
 
@@ -110,6 +115,7 @@ def complaint(error: OSError) -> str:
         return "timed out"
     # Health checkers connect and leave, browsers think again: that is no error, whatever had been said.
     # nginx tells of it at level info only, and who watches Go's log, which has it, asks how to be rid of it.
+    ssl = sys.modules.get("ssl")
     if ssl is None or not isinstance(error, ssl.SSLError) or error.errno != ssl.SSL_ERROR_SSL:
         return ""
     words = error.reason.replace("_", " ").lower() if error.reason else str(error)

@@ -5,6 +5,7 @@ import inspect
 import socket
 import socketserver
 import ssl
+import sys
 import threading
 from typing import Any
 
@@ -13,7 +14,6 @@ from helpers import PATIENCE, Client, nothing_left_behind, running, wait_until
 from pairs import TLSClient, certificate
 
 import fastserve
-from fastserve.serving import tls
 
 from .answers import GET, answer
 from .conftest import Library, quiet
@@ -125,7 +125,7 @@ def test_HTTPSServer(secure: Any, serve: Any, monkeypatch: pytest.MonkeyPatch) -
         oracle = inspect.signature(getattr(http.server, secure.__name__)).parameters
         assert [(each.name, each.kind, each.default) for each in parameters] == [
             (each.name, each.kind, each.default) for each in oracle.values()]
-    monkeypatch.setattr(tls, "ssl", None)
+    monkeypatch.setitem(sys.modules, "ssl", None)
     with pytest.raises(RuntimeError):
         secure(LOCAL, Hello, certfile=certificate())
 

@@ -385,7 +385,7 @@ def test_errors_are_told_in_openssl_s_words() -> None:
 
 
 def test_without_the_ssl_module_there_is_nothing_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls, "ssl", None)
+    monkeypatch.setitem(sys.modules, "ssl", None)
     assert tls.complaint(ssl.SSLError(ssl.SSL_ERROR_SSL, "text")) == ""
     with socket.socket() as plain:
         tls.shake_hands(plain, None, 1)

@@ -6,6 +6,7 @@ import socket
 import socketserver
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -431,7 +432,7 @@ def test_which_sockets_await_a_handshake() -> None:
 
 
 def test_without_the_ssl_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls, "ssl", None)
+    monkeypatch.setitem(sys.modules, "ssl", None)
     with pytest.raises(RuntimeError, match="ssl"):
         fastserve.HTTPSServer(("127.0.0.1", 0), Quiet, certfile="none.pem")
     with socket.socket() as plain:

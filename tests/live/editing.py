@@ -115,7 +115,8 @@ class Subject:
                 os.truncate(self.path, size)
             return
         more = state.body[self.state.size :]
-        with open(self.path, "ab", buffering=0) as file, self.becomes(state):
+        # One write() is one for each page, and the file has the length of those that are done.
+        with open(self.path, "ab", buffering=0) as file, self.becomes(state, torn=True):
             assert file.write(more) == len(more)
 
     def remove(self) -> None:

@@ -64,6 +64,13 @@ class Window(NamedTuple):
     def is_torn(self) -> bool:
         return any(state.torn for state in self.states[1:])
 
+    def has_size(self, size: int) -> bool:
+        """Whether it had that length; one that is written to has all between, by pages."""
+        pairs = zip(self.states, self.states[1:], strict=False)
+        return (any(state.kind == BODY and state.size == size for state in self.states)
+                or any(after.torn and min(before.size, after.size) < size < max(before.size, after.size)
+                       for before, after in pairs))
+
     def has(self, wanted: State) -> bool:
         return any(state.is_like(wanted) for state in self.states)
 

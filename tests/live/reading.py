@@ -217,9 +217,8 @@ class Reader:
             return self.judge_kind(LISTING, asked, answer, window)
         length = int(LENGTH.search(answer.head)[1])  # type: ignore[index]
         if asked.method == "HEAD":
-            sizes = {state.size for state in window.states if state.kind == BODY}
             is_listing = not answer.tag and any(state.kind == LISTING for state in window.states)
-            return "" if length in sizes or is_listing else "another length"
+            return "" if window.has_size(length) or is_listing else "another length"
         return self.judge_octets(answer, window, 0, length)
 
     def judge_part(self, asked: Asked, answer: Answer, window: Window) -> str:
@@ -234,8 +233,7 @@ class Reader:
 
     def judge_no_part(self, asked: Asked, answer: Answer, window: Window) -> str:
         found = RANGE.search(answer.head)
-        sizes = {state.size for state in window.states if state.kind == BODY}
-        is_right = found and asked.part and int(found[3]) in sizes and asked.part[0] >= int(found[3])
+        is_right = found and asked.part and asked.part[0] >= int(found[3]) and window.has_size(int(found[3]))
         return "" if is_right else "there is such a part"
 
     def judge_octets(self, answer: Answer, window: Window, first: int, size: int) -> str:
@@ -245,7 +243,7 @@ class Reader:
                      if state.kind == BODY and state.size == size and state.body[cut] == body)
         if like:
             return self.judge_tag(answer, window, window.states if window.is_torn else like)
-        if window.is_torn and any(state.size == size for state in window.states):
+        if window.is_torn and window.has_size(size):
             self.tally["mixed while it was written"] += 1
             return "" if is_mixed(body, window, cut) else "octets of no state"
         for back, state in enumerate(reversed(window.before), 1):

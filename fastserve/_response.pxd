@@ -19,7 +19,7 @@ cdef class ResponseHead:
     cdef bint _reserve(self, Py_ssize_t length) except False
     cdef bint _add(self, const void *octets, Py_ssize_t length) except False
     cdef Py_ssize_t _put_octets(self, Py_ssize_t at, const void *octets, Py_ssize_t length) except -1
-    cdef Py_ssize_t _put(self, Py_ssize_t at, object text) except -1
+    cdef Py_ssize_t _put(self, Py_ssize_t at, str text) except -1
     cdef Py_ssize_t _put_status(self, Py_ssize_t at, int status) except -1
     cdef bint _end_line(self, Py_ssize_t length) except False
     cdef bint _endless(self, object method)

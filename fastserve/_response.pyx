@@ -9,7 +9,7 @@ It knows no socket and no clock, and no handler. handlers.base and _writer call 
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.unicode cimport PyUnicode_DecodeLatin1
+from cpython.unicode cimport PyUnicode_AsLatin1String, PyUnicode_DecodeLatin1
 from libc.math cimport floor
 from libc.stdint cimport INT64_MAX
 from libc.stdlib cimport free, realloc
@@ -61,6 +61,7 @@ cdef class ResponseHead:
 
         Raises ValueError for CR, LF or NUL, UnicodeEncodeError past latin-1.
         """
+        reason = text_of(reason)
         cdef Py_ssize_t start = self.length, end
         cdef int status = code
         if start == 0 and not self.pieces:
@@ -108,6 +109,7 @@ cdef class ResponseHead:
         Returns CONNECTION_CLOSE or CONNECTION_KEEP_ALIVE where that is what the line says, else 0.
         Raises ValueError for CR, LF or NUL, UnicodeEncodeError past latin-1.
         """
+        name, value = text_of(name), text_of(value)
         cdef Py_ssize_t start = self.length, colon, end
         colon = self._put(start, name)
         # SAFETY: _put leaves room for them.
@@ -281,7 +283,7 @@ cdef class ResponseHead:
         self.length = self._put_octets(self.length, octets, length)
         return True
 
-    # A line is put behind what is there, and belongs to it once it is whole.
+    # A line is put behind what is there, and is a part of it once it is whole. No other code runs meanwhile.
 
     cdef Py_ssize_t _put_octets(self, Py_ssize_t at, const void *octets, Py_ssize_t length) except -1:
         """Put octets at an offset; returns the offset of their end, behind which is room for SPARE more."""
@@ -291,14 +293,12 @@ cdef class ResponseHead:
         memcpy(self.data + at, octets, length)
         return at + length
 
-    cdef Py_ssize_t _put(self, Py_ssize_t at, object text) except -1:
+    cdef Py_ssize_t _put(self, Py_ssize_t at, str text) except -1:
         cdef bytes octets
-        if not isinstance(text, str):
-            text = str(text)
         # A str of kind 1 holds its latin-1 form; of any other kind it has no such form.
         if PyUnicode_KIND(text) == 1:
             return self._put_octets(at, PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
-        octets = text.encode("latin-1")
+        octets = PyUnicode_AsLatin1String(text)
         return self._put_octets(at, PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets))
 
     cdef Py_ssize_t _put_status(self, Py_ssize_t at, int status) except -1:
@@ -353,6 +353,11 @@ cdef class ResponseHead:
             if length == 10 and same_nocase(value, b"keep-alive", 10):
                 return 2
         return 0
+
+
+cdef inline object text_of(object value):
+    """What str() makes of it; which may be anybody's code."""
+    return value if isinstance(value, str) else str(value)
 
 
 cdef int64_t declared_length(const uint8_t *value, Py_ssize_t length) noexcept:

@@ -53,6 +53,29 @@ def test_a_head_of_any_size() -> None:
     assert head.take().split(b"\r\n")[1:-1] == [f"{name}: {name * 20}".encode() for name in names]
 
 
+@pytest.mark.parametrize("place", ["name", "value", "reason"])
+def test_a_text_that_writes_to_the_head_comes_before_it_or_behind(place: str) -> None:
+    class Writing:
+        def __str__(self) -> str:
+            if place == "reason":
+                head.take()
+            head.header("X-Inner", "i" * 2000)
+            return "outer"
+
+    head, text = begun(), Writing()
+    lines = [b"HTTP/1.1 200 Reason", b"X-Inner: " + b"i" * 2000]
+    if place == "name":
+        head.header(text, "value")
+        lines.append(b"outer: value")
+    elif place == "value":
+        head.header("Name", text)
+        lines.append(b"Name: outer")
+    else:
+        head.status_line("HTTP/1.1", 404, text)
+        lines = [*lines[1:], b"HTTP/1.1 404 outer"]
+    assert head.take().splitlines() == lines
+
+
 # -- The opening, which is kept ----------------------------------------------------------------------
 
 OPENING = ("HTTP/1.1", 200, "OK", "Server/1", "Python/3", "today")

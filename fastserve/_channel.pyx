@@ -126,6 +126,7 @@ cdef class Channel:
     def __cinit__(self, sock, Deadlines deadlines=None, int fd=-1):
         self.deadlines = PLAIN if deadlines is None else deadlines
         self.fd = fd
+        self.blocks = True
         self.data = NULL
         self.start = self.stop = self.room = 0
         if sock is not None:
@@ -142,6 +143,7 @@ cdef class Channel:
 
     cdef bint carry(self, object sock) except False:
         """Streams are to be made over it."""
+        self.blocks = True
         self.sock = sock
         self.fd = sock.fileno()
         self.secure = is_secure(sock)
@@ -458,8 +460,7 @@ cdef class Channel:
         cdef int file = piece.file.fd
         cdef size_t size = <size_t>min(piece.left, <int64_t>SENDFILE_CHUNK)
         # sendfile alone knows no MSG_DONTWAIT, and the socket is the handler's too: it stays as it was.
-        # But for a descriptor that nobody else has: a lane accepts it as non-blocking.
-        cdef int before = fs_set_nonblocking(self.fd, True) if self.sock is not None else True
+        cdef int before = fs_set_nonblocking(self.fd, True) if self.blocks else True
         with nogil:
             count = fs_sendfile(self.fd, file, piece.offset, size)
         if before == 0:

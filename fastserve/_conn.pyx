@@ -627,6 +627,7 @@ cdef class Connection:
     cdef Channel _get_channel(self):
         if self.channel is None:
             self.channel = Channel(None, self.deadlines, self.fd)
+            self.channel.blocks = not self.bare     # a lane accepts it as non-blocking
         return self.channel
 
     # -- Sending -------------------------------------------------------------------------------

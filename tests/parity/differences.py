@@ -189,15 +189,15 @@ DIFFERENCES: Final = {
     "recorded": Difference(
         title="An answer that was given is sent again without a handler",
         http_server="makes a handler for each connection, and has it make each answer",
-        fastserve="records what a class with nothing but data of its own answers to GET and HEAD, and sends it "
-        "again while the files that it depends on are the same: there is a handler only where one is needed, and "
-        "its setup() and finish() run for it alone. Methods that are overridden or patched, and attributes of "
-        "the class that are set, count at once; tables that are edited in place (extensions_map, responses, "
-        "mimetypes), another current folder, and functions or a RequestHandlerClass that are put on the server, "
-        "within a tenth of a second. A file that a program changes through a memory map counts as changed when "
-        "its times do",
-        reason="an answer costs what the kernel's calls cost; replay = False on the class, or max_recordings = 0 "
-        "on the server, turns it off",
+        fastserve="records what a class with nothing but data of its own answers to GET and HEAD, and sends "
+        "it again while the files that it depends on are the same: there is a handler only where one is "
+        "needed, and its setup() and finish() run for it alone. Methods that are overridden or patched, and "
+        "attributes of the class that are set, count at once; tables that are edited in place "
+        "(extensions_map, responses, mimetypes), another current folder, and functions or a "
+        "RequestHandlerClass that are put on the server, within a tenth of a second. A file that a program "
+        "changes through a memory map counts as changed when its times do",
+        reason="an answer costs what the kernel's calls cost; replay = False on the class, or "
+        "max_recordings = 0 on the server, turns it off",
     ),
     "threads": Difference(
         title="Threads belong to requests, not to connections",

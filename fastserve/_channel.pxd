@@ -32,7 +32,7 @@ cdef class Piece:
 cdef class Channel:
     cdef object sock            # keeps the descriptor open; whoever made the channel closes it. Or None
     cdef int fd
-    cdef bint blocks            # the descriptor's mode may be a socket's, which is to behave as a blocking one
+    cdef bint blocks            # the descriptor may have a socket, which is to behave as a blocking one
     cdef int streams            # open ones: for them the descriptor stays, whoever closes the socket
     cdef bint driven            # a loop needs the descriptor longer than they do
     cdef bint secure            # a TLS socket: only its layer, or its own methods, may touch the descriptor

@@ -315,8 +315,9 @@ class HTTPSServer(HTTPServer):
     Raises RuntimeError where Python has no ssl module, OSError where the files are not right.
     """
 
-    # Whether the kernel may encrypt, where it and OpenSSL offer that: files leave by sendfile then.
-    kernel_tls: bool = True
+    # Whether the kernel may encrypt, where it and OpenSSL offer that: files leave by sendfile then. Smaller
+    # answers cost more calls of the system then, and nobody has run it on such a kernel yet: it is to be asked for.
+    kernel_tls: bool = False
 
     def __init__(
         self,

@@ -310,7 +310,7 @@ def test_the_kernel_is_asked_where_it_offers_and_may(
 ) -> None:
     monkeypatch.setattr(tls, "kernel_offers_tls", lambda: offered)
     with fastserve.HTTPSServer(("127.0.0.1", 0), Quiet, certfile=certificate()) as server:
-        assert server.kernel_tls
+        assert not server.kernel_tls
     made: list[ssl.SSLContext] = []
 
     class Server(HTTPSServer):
@@ -330,6 +330,7 @@ def test_a_server_whose_context_asks_the_kernel(
 ) -> None:
     """Asked or not, and also where it is asked in vain, every octet arrives."""
     monkeypatch.setattr(tls, "kernel_offers_tls", lambda: kernel)
+    monkeypatch.setattr(HTTPSServer, "kernel_tls", True)
     (folder / "large").write_bytes(LARGE)
     server = serve(functools.partial(Files, directory=folder), SERVERS["loop"])
     with TLSClient(server.server_address) as client:

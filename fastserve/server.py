@@ -316,7 +316,7 @@ class HTTPSServer(HTTPServer):
     """
 
     # Whether the kernel may encrypt, where it and OpenSSL offer that: files leave by sendfile then. Smaller
-    # answers cost more calls of the system then, and nobody has run it on such a kernel yet: it is to be asked for.
+    # answers cost more calls of the system, and nobody has run it on such a kernel yet: it is to be asked for.
     kernel_tls: bool = False
 
     def __init__(

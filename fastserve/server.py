@@ -315,8 +315,8 @@ class HTTPSServer(HTTPServer):
     Raises RuntimeError where Python has no ssl module, OSError where the files are not right.
     """
 
-    # Whether the kernel may encrypt, where it and OpenSSL offer that: files leave by sendfile then. It must be
-    # asked for: smaller answers cost more system calls then, and nobody has run it on such a kernel yet.
+    # Whether the kernel may encrypt, where it and OpenSSL offer that: files leave by sendfile then. It is to
+    # be asked for: smaller answers cost more system calls, and nobody has run it on such a kernel yet.
     kernel_tls: bool = False
 
     def __init__(

@@ -53,7 +53,8 @@ cdef class Driver:
         cdef double end = now + timeout
         self.looks_around = once
         while True:
-            self.lane.turn(max(end - now, 0.0), once, self.ready)
+            if not self.ready:          # else the last leader has left some, which would be told of twice
+                self.lane.turn(max(end - now, 0.0), once, self.ready)
             self.loop._now = now = monotonic()
             while self.ready:           # where the lead is lost meanwhile, the next leader goes on
                 target = self.ready.popleft()
@@ -73,8 +74,10 @@ cdef class Driver:
         return self._run(conn)
 
     cdef bint _attend(self, Connection conn, double now) except False:
-        """The socket of a connection is ready."""
+        """The socket of a connection is ready, if it is still in the loop's hands."""
         cdef int action, requests = PIPELINE_BATCH
+        if not conn.registered:
+            return True
         try:
             action = conn.be_ready(now)
         except Exception:

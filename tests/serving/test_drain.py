@@ -474,6 +474,7 @@ def test_no_time_at_all_from_a_handler(served: Any, large: Any) -> None:
 def test_a_drain_behind_a_stop(served: Any, large: Any) -> None:
     one = served(large)
     with downloading(one) as client, one.client() as idle:
+        idle.send(b"GET")  # of one that says nothing the kernel may not have told yet
         stopping = Task(one.server.shutdown)
         assert idle.is_closed()
         one.server.drain(LONG)

@@ -468,9 +468,9 @@ cdef class Connection:
         cdef Py_ssize_t size
         cdef RequestParser parser = RequestParser()
         cdef RequestHead head
-        if type(self.sock) is not socket.socket:
-            return None
         cdef const uint8_t *at = octets
+        if not self.is_plain:
+            return None
         if self.channel is not None and self.channel.stop > self.channel.start:
             at, size = self.channel.data + self.channel.start, self.channel.stop - self.channel.start
         else:

@@ -98,9 +98,6 @@ PIPELINE_BATCH: Final = 32
 LINGER_BATCH: Final = 1 << 16
 # The listen backlog; http.server's 5 loses connections under a burst. The kernel caps it at somaxconn.
 BACKLOG: Final = 1024
-# How long the kernel keeps a client that has sent nothing, in whole seconds, 0 for not at all (Linux's
-# TCP_DEFER_ACCEPT; nginx: "deferred"): of most others the first request is there when they are accepted.
-DEFER_ACCEPT: Final = 0
 # Clients at once that read why there is no room for them (503); those beyond are closed unanswered.
 MAX_TURNED_AWAY: Final = 64
 # What such a client is asked to wait, in whole seconds (Retry-After).

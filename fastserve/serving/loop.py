@@ -54,8 +54,6 @@ INHERITS_MODE: Final = not sys.platform.startswith("linux")
 # Compared with what a server has when a connection comes, so that a patch counts on any class, at any time.
 PLAIN_PROCESS: Final = socketserver.BaseServer.process_request
 PLAIN_ACCEPT: Final = socketserver.TCPServer.get_request
-TCP_DEFER_ACCEPT: Final[int | None] = getattr(socket, "TCP_DEFER_ACCEPT", None)  # Linux
-
 PLAIN_VERIFY: Final = socketserver.BaseServer.verify_request
 PLAIN_SERVICE: Final = socketserver.BaseServer.service_actions
 PLAIN_ENDS: Final = (
@@ -73,7 +71,7 @@ class Loop:
 
     # With the moving loop's there are more than CPython looks up fast in a dict of an instance.
     __slots__ = (
-        "__weakref__", "_accepting", "_again", "_bound", "_connections", "_deadlines", "_deferring",
+        "__weakref__", "_accepting", "_again", "_bound", "_connections", "_deadlines",
         "_driver", "_due", "_end", "_ending", "_health", "_lane", "_listener", "_listening", "_now",
         "_own_accept", "_poller", "_ready", "_recordings", "_resume", "_server", "_single", "_speak",
         "_stopping", "_telling", "_thread", "_timers", "_tuned", "_waker", "_welcoming", "_woken",
@@ -91,7 +89,6 @@ class Loop:
         self._server = server
         self._listener: socket.socket = server.socket
         self._listening = -1  # its descriptor
-        self._deferring = 0  # for how many seconds it keeps clients that say nothing
         self._welcoming: Any = None  # its target
         self._own_accept = own_accept
         self._deadlines = of_server(getattr(server, "timeouts", None))
@@ -232,18 +229,10 @@ class Loop:
             and self._accepts_plainly()
             and is_own(server.verify_request, PLAIN_VERIFY)
         )
-        self._defer(limits.DEFER_ACCEPT if accepts else 0)
         if accepts:
             self._lane.accept_from(self._welcoming, self._listening, self._patience_of_handlers())
         else:
             self._lane.accept_from(None, -1, 0)
-
-    def _defer(self, seconds: int) -> None:
-        """Have the kernel tell of clients once they have sent something, or after so long."""
-        if seconds != self._deferring and TCP_DEFER_ACCEPT is not None:
-            self._deferring = seconds
-            with contextlib.suppress(OSError):  # closed while we serve
-                self._listener.setsockopt(socket.IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -566,7 +555,6 @@ class Loop:
                 self._close(conn)
             with contextlib.suppress(Exception):
                 conn.close() if conn.bare else self._server.shutdown_request(conn.sock)
-        self._defer(0)
         self._poller.close()
         self._welcoming = None
         if self._recordings is not None:

@@ -40,7 +40,8 @@ cdef class RequestReader:
     cdef void pass_head(self)
     cdef int look(self) except? -100
     cdef void refuse(self, int rejection)
-    cdef bint _found(self, const uint8_t *data, Py_ssize_t size) except False
+    cdef int _found(self, const uint8_t *data, Py_ssize_t size) except? -100
+    cdef int _has(self, RequestHead head, Py_ssize_t start) noexcept
     cdef bytes _head_line(self, Py_ssize_t limit)
     cdef Py_ssize_t _line_length(self) noexcept
     cdef void begin_body(self, RequestHead head)

@@ -157,30 +157,30 @@ cdef class RequestReader:
         if size == 0:
             return NEED_MORE
         if self.parser.pos == 0 and self.last is not None and self.last.is_repeated(data, size):
-            self.head = self.last
-            self.line_start = 0
-            self.head_size = PyBytes_GET_SIZE(self.head.raw)
-            self.mode = HEADED
-            return COMPLETE
+            return self._has(self.last, 0)
         verdict = self.parser.advance(data, size)
         # http.server's handlers tell a line that is too long by one octet more than it may have.
         if verdict == NEED_MORE or (verdict == -REQUEST_LINE_TOO_LONG
                                     and size - self.parser.head_start <= self.parser.max_line):
             return NEED_MORE
-        self._found(data, size)
-        return COMPLETE
+        return self._found(data, size)
 
     cdef void refuse(self, int rejection):
         """Give up on a head that is not complete."""
         self.parser.rejection = rejection
         self._found(self.channel.data + self.channel.start, self.channel.stop - self.channel.start)
 
-    cdef bint _found(self, const uint8_t *data, Py_ssize_t size) except False:
-        self.line_start = self.parser.head_start
-        self.head = self.last = self.parser.release(data, size)
-        self.head_size = self.line_start + PyBytes_GET_SIZE(self.head.raw)
+    cdef int _found(self, const uint8_t *data, Py_ssize_t size) except? -100:
+        cdef Py_ssize_t start = self.parser.head_start
+        self.last = self.parser.release(data, size)
+        return self._has(self.last, start)
+
+    cdef int _has(self, RequestHead head, Py_ssize_t start) noexcept:
+        self.head = head
+        self.line_start = start
+        self.head_size = start + PyBytes_GET_SIZE(head.raw)
         self.mode = HEADED
-        return True
+        return COMPLETE
 
     cdef void begin_body(self, RequestHead head):
         self.head = head

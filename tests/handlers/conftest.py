@@ -11,6 +11,19 @@ import fastserve
 
 from .lanes import Gate
 from .makers import Files
+from .replaying import settled_folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What settled_folder() makes: for answers that are recorded."""
+    return settled_folder(tmp_path_factory.mktemp("replay"))
+
+
+@pytest.fixture
+def one(home: Path) -> Path:
+    """The first of its two folders."""
+    return home / "one"
 
 
 @pytest.fixture

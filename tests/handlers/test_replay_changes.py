@@ -19,20 +19,10 @@ from helpers import Client, ask, request, wait_until
 
 import fastserve
 
-from .replaying import TARGET, Files, hits, partial, settled_folder
+from .replaying import TARGET, Files, hits, partial
 
 Base: Any = fastserve.BaseHTTPRequestHandler
 Simple: Any = fastserve.SimpleHTTPRequestHandler
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return settled_folder(tmp_path_factory.mktemp("replay"))
-
-
-@pytest.fixture
-def one(home: Path) -> Path:
-    return home / "one"
 
 
 class Warm:

@@ -15,19 +15,9 @@ from helpers import Running, ask, request, wait_until
 
 import fastserve
 
-from .replaying import TARGET, Files, hits, partial, replays, settled_folder
+from .replaying import TARGET, Files, hits, partial, replays
 
 Simple: Any = fastserve.SimpleHTTPRequestHandler
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return settled_folder(tmp_path_factory.mktemp("replay"))
-
-
-@pytest.fixture
-def one(home: Path) -> Path:
-    return home / "one"
 
 
 def subclass(base: Any = Files, /, **attributes: Any) -> Any:

@@ -16,20 +16,10 @@ from helpers import Client, request, wait_until
 
 import fastserve
 
-from .replaying import TARGET, Files, comparable, hits, partial, settled_folder
+from .replaying import TARGET, Files, comparable, hits, partial
 
 Simple: Any = fastserve.SimpleHTTPRequestHandler
 SERVERS = {"loop": fastserve.HTTPServer, "threads": fastserve.ThreadingHTTPServer}
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return settled_folder(tmp_path_factory.mktemp("replay"))
-
-
-@pytest.fixture
-def one(home: Path) -> Path:
-    return home / "one"
 
 
 class Noting(Simple):

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from helpers import Client, connect, request, wait_until
 from live import octets
-from live.process import Hosted, Tree, many_descriptors
+from live.process import Hosted, Tree, ends_well, many_descriptors
 from pairs import certificate, client_context, reset
 
 PATIENCE = 60.0  # seconds without an octet for a connection that waits for one
@@ -309,14 +309,9 @@ def served(args: argparse.Namespace) -> Iterator[Hosted]:
     if args.server.startswith("tls"):
         more += ["--certificate", str(certificate())]
     with tempfile.TemporaryDirectory(prefix="handover-") as home, many_descriptors():
-        log = Path(home, "stderr")
-        server = Hosted(Path(home), log, "--server", args.server, "--handler", "counted", *more)
-        try:
+        options = ["--server", args.server, "--handler", "counted", *more]
+        with ends_well(Hosted(Path(home), Path(home, "stderr"), *options)) as server:
             yield server
-            server.stop()
-            assert not server.log(), server.log()[:3000]
-        finally:
-            server.end()
 
 
 def handover(args: argparse.Namespace) -> Stress:

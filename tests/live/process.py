@@ -162,6 +162,17 @@ def _proportional(process: Path) -> int:
 
 
 @contextlib.contextmanager
+def ends_well(server: Process) -> Iterator[Process]:
+    """It is stopped behind the block, and has nothing to say of that; ended in any case."""
+    try:
+        yield server
+        server.stop()
+        assert not server.log(), server.log()[:3000]
+    finally:
+        server.end()
+
+
+@contextlib.contextmanager
 def gives_back(server: Process, memory: int = 32 << 20) -> Iterator[None]:
     """After the block the server holds as many descriptors as before, and not much more memory."""
     descriptors, resident = server.descriptors(), server.memory()

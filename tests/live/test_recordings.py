@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from helpers import Client, Running, nothing_left_behind, request, running, wait_until
 from live import octets
-from live.process import WAIT, Download, finish, gives_back
+from live.process import WAIT, Download, ends_well, finish, gives_back
 from live.replaying import Replaying
 
 import fastserve
@@ -102,13 +102,8 @@ def own() -> Iterator[Path]:
 @contextlib.contextmanager
 def served(folder: Path, *options: str) -> Iterator[Replaying]:
     with tempfile.TemporaryDirectory() as home:
-        server = Replaying(folder, Path(home), *options)
-        try:
+        with ends_well(Replaying(folder, Path(home), *options)) as server:
             yield server
-            server.stop()
-            assert not server.log(), server.log()[:3000]
-        finally:
-            server.end()
 
 
 def ask_all(server: Replaying, targets: Sequence[str], expected: Any, method: str = "GET") -> None:

@@ -333,6 +333,10 @@ def test_a_server_whose_context_asks_the_kernel(
     monkeypatch.setattr(HTTPSServer, "kernel_tls", True)
     (folder / "large").write_bytes(LARGE)
     server = serve(functools.partial(Files, directory=folder), SERVERS["loop"])
+    download_twice(server)
+
+
+def download_twice(server: Any) -> None:
     with TLSClient(server.server_address) as client:
         for _ in range(2):
             client.send(request(target="/large"))
@@ -350,12 +354,7 @@ def test_the_kernel_encrypts(serve: Serve, folder: Path) -> None:
             seen.append(kernel_encrypts(self.connection))
             super().do_GET()
 
-    server = serve(functools.partial(Handler, directory=folder), SERVERS["loop"])
-    with TLSClient(server.server_address) as client:
-        for _ in range(2):
-            client.send(request(target="/large"))
-            receive_until(client.sock, b"\r\n\r\n")
-            assert receive_exactly(client.sock, len(LARGE)) == LARGE
+    download_twice(serve(functools.partial(Handler, directory=folder), SERVERS["loop"]))
     assert seen == [True, True]
 
 

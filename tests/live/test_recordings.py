@@ -101,9 +101,8 @@ def own() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def served(folder: Path, *options: str) -> Iterator[Replaying]:
-    with tempfile.TemporaryDirectory() as home:
-        with ends_well(Replaying(folder, Path(home), *options)) as server:
-            yield server
+    with tempfile.TemporaryDirectory() as home, ends_well(Replaying(folder, Path(home), *options)) as server:
+        yield server
 
 
 def ask_all(server: Replaying, targets: Sequence[str], expected: Any, method: str = "GET") -> None:

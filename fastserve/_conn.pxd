@@ -47,7 +47,7 @@ cdef class Connection:
     cdef double looked                  # when we last saw how far a body or an answer had got
     cdef Py_ssize_t peeked              # octets of a head that was looked at, before there is a handler
     cdef bint alone, replied            # nothing stood behind it; it was answered
-    cdef unsigned long thread           # that offers it to a handler, 0 for none
+    cdef unsigned long thread           # that offers it to a handler, 0 for none; for _offers
     cdef Recordings recordings          # of the loop, None where nothing is recorded
     cdef Recording next_answer          # to the request that is here, where it is recorded
     cdef Take take                      # records the answer that the handler makes, or None
@@ -62,24 +62,22 @@ cdef class Connection:
     # For the lane.
     cdef bint begin_bare(self, int fd, const fs_address *address, double now, double patience, Ending ending,
                          Deadlines deadlines, Recordings recordings) except False
-    cdef bint may_replay(self) noexcept
-    cdef bint take_over(self, const uint8_t *octets, Py_ssize_t size) except False
-    cdef int replayed(self, bint close, bint alone, double now) except -1
-    cdef int replay_on(self, const uint8_t *unsent, Py_ssize_t size, Recording tail, const uint8_t *rest,
-                       Py_ssize_t rest_size, bint close, double now) except -1
-    cdef bytes host(self)
+    cdef void let_handler_go(self) noexcept
+    cdef bint queue(self, const uint8_t *octets, Py_ssize_t size, Recording tail) except False
+    cdef int send(self, double now) except -1
+    cdef int part(self, double now) except -1
+    cdef int told(self, int action, double now) noexcept
+
+    # For the lane, and _offers.
+    cdef Channel get_channel(self)
 
     # For _conn itself.
-    cdef tuple streams(self)
-    cdef bint attach(self, object handler) except -1
-    cdef int _told(self, int action, double now) noexcept
     cdef bint _is_quiet(self) noexcept
     cdef int _ready(self, double now) except -1
     cdef void _move(self, int state) noexcept
     cdef double _stay(self, int state, double now) noexcept
     cdef int _wait(self, bint readable, double deadline) noexcept
     cdef int _shake_hands(self, double now) except -1
-    cdef int _shake_once(self) except -1
     cdef int _read(self, double now) except -1
     cdef int _look(self, double now) except -1
     cdef bint _collects(self, RequestHead head) noexcept
@@ -87,22 +85,14 @@ cdef class Connection:
     cdef int _reply_early(self, bytes octets, bint close, double now) except -1
     cdef bint _seek_recording(self, double now) except -1
     cdef bint _keep_take(self) except -1
-    cdef bint _queue(self, const uint8_t *octets, Py_ssize_t size, Recording tail) except False
-    cdef void _let_handler_go(self) noexcept
-    cdef Channel _get_channel(self)
     cdef bint _begin(self, int state, double now, double patience, Ending ending, Deadlines deadlines,
                      Recordings recordings) except False
     cdef int _look_or_read(self, double now) except -1
     cdef int _rest_alone(self, double now) except -1
     cdef int _send_behind(self) except -1
-    cdef int _send(self, double now) except -1
     cdef int _next(self, double now, int rest) except -1
     cdef int _rest(self, double now) except -1
     cdef int _drain(self, double now) except -1
-    cdef int _part(self, double now) except -1
     cdef int _linger_on(self, double now) except -1
     cdef int _linger(self) except -1
     cdef Py_ssize_t _discard(self) noexcept
-
-
-cdef dict offers

@@ -22,21 +22,20 @@ from fastserve._channel cimport Channel
 from fastserve._deadlines cimport PLAIN, Deadlines, Ending
 from fastserve._files cimport Recording, Recordings, Take
 from fastserve._head cimport RequestHead
+from fastserve._peek cimport pass_over, peeked_head
 from fastserve._peer cimport address_of, socket_of
-from fastserve._parser cimport COMPLETE, NEED_MORE, NONE, REQUEST_TIMEOUT, RequestParser
+from fastserve._parser cimport NEED_MORE, NONE, REQUEST_TIMEOUT
 from fastserve._reader cimport CLOSE, DRAIN, READY, RequestReader
 from fastserve._states cimport (
     ANSWERING, BODY, CLOSED, DRAINING, HANDSHAKING, HEAD, IDLE, LINGERING, SENDING, WAITING, fs_is_edge,
 )
 from fastserve._sys cimport AGAIN, fs_address, fs_peek, fs_poll, fs_recv, fs_send
-from fastserve._tls cimport Layer, is_wait, layer_of, layered, waits_to_write
+from fastserve._tls cimport shake
 from fastserve._writer cimport NO_BODY, OCTETS_WAIT, ResponseWriter, UNDECLARED
 
 import socket
-import threading
 
 from fastserve import limits
-from fastserve.log import format_address
 
 cdef extern from "<sys/socket.h>":
     int shutdown_fd "shutdown"(int fd, int how) nogil
@@ -56,7 +55,6 @@ END = 4
 cdef enum:
     EVENT_READ = 1
     EVENT_WRITE = 2
-    PEEKED = 4096           # octets of a first request that are looked at before there is a handler
 
 cdef int64_t MAX_COLLECTED_BODY = limits.MAX_COLLECTED_BODY
 cdef Py_ssize_t LINGER_BATCH = limits.LINGER_BATCH
@@ -94,7 +92,7 @@ cdef class Connection:
         self.ending = Ending() if ending is None else ending
         self.deadline = now + (self.deadlines.handshake if state == HANDSHAKING
                                else patience or self.deadlines.idle)
-        self._told(DO_WAIT, now)
+        self.told(DO_WAIT, now)
         return True
 
     def __dealloc__(self):
@@ -155,18 +153,18 @@ cdef class Connection:
         if self.state == CLOSED:
             return DO_WAIT
         self.found = DO_WAIT
-        return action if action else self._told(self._ready(now), now)
+        return action if action else self.told(self._ready(now), now)
 
     def hurry(self, double now):
         """The loop has begun to end: who has asked for nothing does so soon. Returns an action."""
-        return self._told(DO_WAIT, now) if self._is_quiet() else DO_WAIT
+        return self.told(DO_WAIT, now) if self._is_quiet() else DO_WAIT
 
     def begin(self, double now):
         """A handler has been attached: read its first request. Returns an action."""
         self.timeout = self.sock.gettimeout() or 0
         self._move(IDLE)
         self.deadline = now + (self.timeout or self.deadlines.idle)
-        return self._told(self._look_or_read(now), now)
+        return self.told(self._look_or_read(now), now)
 
     def answered(self, bint close, double now):
         """The handler has answered a request; ``close`` where it wants no other. Returns an action."""
@@ -181,7 +179,7 @@ cdef class Connection:
         if self.take is not None:
             self._keep_take()
         self.writer.left = UNDECLARED
-        return self._told(self._send(now), now)
+        return self.told(self.send(now), now)
 
     @property
     def last(self):
@@ -204,7 +202,7 @@ cdef class Connection:
         """Answer before anything is read, if it is a plain socket, and part. Returns an action."""
         if not self.is_plain or fs_send(self.fd, <char *>octets, len(octets), 0) < 0:
             return DO_END
-        return self._told(self._linger_on(now), now)
+        return self.told(self._linger_on(now), now)
 
     def leave(self):
         """The handler has replaced its rfile, and goes on by itself. Returns whether it can."""
@@ -259,11 +257,6 @@ cdef class Connection:
             self.bare = False
             close_fd(self.fd)
 
-    def offer(self):
-        """From now on ``attach(sock, handler)`` takes this connection, in the calling thread."""
-        self.thread = threading.get_ident()
-        offers[id(self.sock)] = self
-
     def asked(self):
         """Of the request that is being answered the method and the path (str), '' where there is none."""
         head = self.reader.head if self.state == ANSWERING else None
@@ -289,34 +282,9 @@ cdef class Connection:
         if self.writer is not None:
             self.writer._wait_below(0)
 
-    def withdraw(self):
-        """The end of an offer. Returns whether a handler was attached."""
-        self.thread = 0
-        offers.pop(id(self.sock), None)
-        return self.handler is not None
-
-    # -- From the handler, while the connection is offered --------------------------------------
-
-    cdef tuple streams(self):
-        if self.reader is None:
-            self._get_channel().carry(self.sock)
-            self.reader = RequestReader(self.channel)
-            self.writer = ResponseWriter(self.channel)
-            self.reader.ending = self.ending
-            self.writer.reader = self.reader
-        return self.reader, self.writer
-
-    cdef bint attach(self, object handler) except -1:
-        if self.reader is None or self.handler is not None:
-            return False
-        self.handler = handler
-        self.writer.high_water = SEND_HIGH_WATER
-        self.channel.driven = True
-        return True
-
     # -- Actions ---------------------------------------------------------------------------------
 
-    cdef int _told(self, int action, double now) noexcept:
+    cdef int told(self, int action, double now) noexcept:
         """SETTLE where the loop does not know yet what the connection waits for."""
         if action == DO_WAIT and self.ending.begun and self._is_quiet():
             self.deadline = min(self.deadline, now + LAST_REQUEST_TIMEOUT)
@@ -332,7 +300,7 @@ cdef class Connection:
     cdef int _ready(self, double now) except -1:
         cdef uint8_t octet
         if self.state == SENDING:
-            return self._send(now)
+            return self.send(now)
         if self.state == DRAINING:
             return self._drain(now)
         if self.state == LINGERING:
@@ -374,10 +342,11 @@ cdef class Connection:
     cdef int _shake_hands(self, double now) except -1:
         cdef int awaited
         try:
-            awaited = self._shake_once()
+            awaited = shake(self.sock, self.shaken)
         except OSError as error:        # also of a socket that somebody closed
             self.failure = error
             return DO_END
+        self.shaken = True
         if awaited:
             self.interest = awaited
             return DO_WAIT
@@ -385,25 +354,6 @@ cdef class Connection:
         self.interest = EVENT_READ
         self.deadline = now + (self.timeout or self.deadlines.idle)
         return DO_WAIT
-
-    cdef int _shake_once(self) except -1:
-        """As far as what has come goes: the event to wait for, or 0 where that was the end."""
-        cdef Layer layer = layer_of(self.sock) if self.shaken else layered(self.sock)
-        self.shaken = True
-        if layer is not None:
-            return layer.shake(self.fd)
-        timeout = self.sock.gettimeout()
-        try:
-            self.sock.settimeout(0)
-            try:
-                self.sock.do_handshake()
-            finally:
-                self.sock.settimeout(timeout)
-        except OSError as error:
-            if not is_wait(error):
-                raise
-            return EVENT_WRITE if waits_to_write(error) else EVENT_READ
-        return 0
 
     cdef int _read(self, double now) except -1:
         """Take what has arrived. TLS is read until it is dry: the selector does not see its buffer."""
@@ -464,38 +414,25 @@ cdef class Connection:
 
     cdef RequestHead _peek_head(self):
         """The first request's head, looked at in the socket. None where it is not plainly there."""
-        cdef uint8_t[PEEKED] octets
-        cdef Py_ssize_t size
-        cdef RequestParser parser = RequestParser()
-        cdef RequestHead head
-        cdef const uint8_t *at = octets
-        if not self.is_plain:
+        cdef Py_ssize_t size = 0
+        cdef RequestHead head = peeked_head(self.fd, self.channel, &size) if self.is_plain else None
+        if head is None:
             return None
-        if self.channel is not None and self.channel.stop > self.channel.start:
-            at, size = self.channel.data + self.channel.start, self.channel.stop - self.channel.start
-        else:
-            size = fs_peek(self.fd, octets, sizeof(octets))
-        if size <= 0 or parser.advance(at, size) != COMPLETE or parser.head_start:
-            return None
-        head = parser.release(at, size)
         self.peeked = len(head.raw)
         self.alone = self.peeked == size
         # To close while more is unread would reset the connection, and the reset can overtake the answer.
         return head if head.framing.keep_alive or self.alone else None
 
     cdef int _reply_early(self, bytes octets, bint close, double now) except -1:
-        cdef uint8_t[PEEKED] scrap
-        if self.channel is not None and self.channel.stop > self.channel.start:
-            self.channel.consume(self.peeked)
-        elif fs_recv(self.fd, scrap, self.peeked) != self.peeked:
+        if not pass_over(self.fd, self.channel, self.peeked):
             return DO_END
         # A socket that has sent nothing, or next to nothing, takes a few octets at once.
         if fs_send(self.fd, <char *>octets, len(octets), False) != len(octets) or close:
             return DO_END
         self.replied = True
-        return self._told(self._rest_alone(now), now)
+        return self.told(self._rest_alone(now), now)
 
-    # -- Recorded answers, from the lane ---------------------------------------------------------
+    # -- Recorded answers ------------------------------------------------------------------------
 
     cdef bint begin_bare(self, int fd, const fs_address *address, double now, double patience, Ending ending,
                          Deadlines deadlines, Recordings recordings) except False:
@@ -505,89 +442,16 @@ cdef class Connection:
         self.address = address[0]
         return self._begin(WAITING, now, patience, ending, deadlines, recordings)
 
-    cdef bint may_replay(self) noexcept:
-        """Whether the next request may be answered without a handler, if it is here whole."""
-        return (self.is_plain and (self.state == WAITING or self.state == IDLE)
-                and self.interest == EVENT_READ
-                and not self.found and not self.heard and not self.ending.begun
-                and (self.handler is None or self.recordings.stateless)
-                and (self.channel is None or (self.channel.data == NULL and not self.channel.queue)))
-
-    cdef bint take_over(self, const uint8_t *octets, Py_ssize_t size) except False:
-        """What was received is for a handler."""
-        self._get_channel().preload(octets, size)
-        self.heard = True
-        return True
-
-    cdef int replayed(self, bint close, bint alone, double now) except -1:
-        """Recorded answers have left. ``alone``: no octet stood behind the request. Returns an action."""
-        self._let_handler_go()
-        self.replied = True
-        self.closing = close
-        if close:
-            return DO_END if alone else self._told(self._part(now), now)
-        self.rest = now
-        self.deadline = now + (self.timeout or self.deadlines.idle)
-        return self._told(DO_WAIT, now)
-
-    cdef int replay_on(self, const uint8_t *unsent, Py_ssize_t size, Recording tail, const uint8_t *rest,
-                       Py_ssize_t rest_size, bint close, double now) except -1:
-        """Send what is left of recorded answers, and then ``tail``, if it is not None. ``rest`` was received
-        behind the requests. Returns an action.
-        """
-        self._let_handler_go()
-        self.replied = True
-        self.closing = close
-        if rest_size:
-            self._get_channel().preload(rest, rest_size)
-        self._queue(unsent, size, tail)
-        return self._told(self._send(now), now)
-
-    cdef void _let_handler_go(self) noexcept:
+    cdef void let_handler_go(self) noexcept:
         """It is of a class that keeps nothing from one request to the next."""
         if self.state == IDLE:
             self._move(WAITING)
             self.handler = self.reader = self.writer = self.channel = None
 
-    cdef bytes host(self):
-        """The client's, for the log."""
-        if self.host_name is None:
-            self.host_name = format_address(self.client_address).encode("latin-1", "replace")
-        return self.host_name
-
-    # -- Recorded answers, beside a handler -------------------------------------------------------
-
     @property
     def is_recorded(self):
-        """Whether the answer to the request that is here is recorded, so that replay() is to be called."""
+        """Whether the answer to the request that is here is recorded, and for _lane's replay()."""
         return self.next_answer is not None
-
-    def consents(self):
-        """Before replay(): the handler writes its log, where it has one of its own. Returns whether the
-        recorded answer is the one that it would make.
-        """
-        cdef Recording recording = self.next_answer
-        self.next_answer = None
-        if self.recordings.hooked:
-            recording = recording if self.recordings.policy.tell(
-                self.handler, self.reader.head, recording.status) else None
-        elif not (self.recordings.stateless or self.recordings.policy.is_plain(self.handler)):
-            recording = None
-        self.next_answer = recording
-        return recording is not None
-
-    def replay(self, double now):
-        """Send the recorded answer. Returns an action."""
-        cdef Recording recording = self.next_answer
-        self.next_answer = None
-        self.reader.pass_head()
-        self.recordings.stamp(recording)
-        if self.recordings.lines:
-            self.recordings.note(recording, self.host())
-            self.recordings.write_log()
-        self.closing = recording.close
-        self._queue(NULL, 0, recording)
-        return self._told(self._send(now), now)
 
     cdef bint _seek_recording(self, double now) except -1:
         """Of the request that is here. Where it has none the answer may become one."""
@@ -608,9 +472,9 @@ cdef class Connection:
             return False
         return self.recordings.keep(take, self.closing)
 
-    cdef bint _queue(self, const uint8_t *octets, Py_ssize_t size, Recording tail) except False:
+    cdef bint queue(self, const uint8_t *octets, Py_ssize_t size, Recording tail) except False:
         """Octets are to be sent, and a recording behind them, if it is not None."""
-        cdef Channel channel = self._get_channel()
+        cdef Channel channel = self.get_channel()
         channel.begin_request(0)
         channel.lock()
         try:
@@ -624,7 +488,7 @@ cdef class Connection:
             channel.unlock()
         return True
 
-    cdef Channel _get_channel(self):
+    cdef Channel get_channel(self):
         if self.channel is None:
             self.channel = Channel(None, self.deadlines, self.fd)
             self.channel.blocks = not self.bare     # a lane accepts it as non-blocking
@@ -638,7 +502,7 @@ cdef class Connection:
             self.interest = 0
         return DO_WAIT
 
-    cdef int _send(self, double now) except -1:
+    cdef int send(self, double now) except -1:
         if self.channel.queue and self.channel.flush() == AGAIN:
             self.channel.held_up += self._stay(SENDING, now)
             return self._wait(
@@ -652,7 +516,7 @@ cdef class Connection:
     cdef int _next(self, double now, int rest) except -1:
         """An answer has left; `rest` says what stands before the next request."""
         if rest == CLOSE:
-            return self._part(now)
+            return self.part(now)
         if rest == DRAIN:
             self.channel.awaited += self._stay(DRAINING, now)
             self._wait(True, self.channel.body_deadline(now, self.deadlines.progress))
@@ -698,7 +562,7 @@ cdef class Connection:
 
     # -- Parting -------------------------------------------------------------------------------
 
-    cdef int _part(self, double now) except -1:
+    cdef int part(self, double now) except -1:
         """End the connection; where the client may still be sending, so that it can read the answer.
 
         A close with unread octets resets the connection, and the reset can overtake the answer
@@ -733,7 +597,3 @@ cdef class Connection:
         """Drop some of what the socket holds and nobody will read: how many octets, or as fs_recv()."""
         cdef uint8_t[16384] scrap
         return fs_recv(self.fd, scrap, sizeof(scrap))
-
-
-# Connections that a loop offers to the handler it is about to make, by the id of their socket; for _offers.
-cdef dict offers = {}

@@ -44,7 +44,9 @@ cdef class Lane:
     cdef Recording _find(self, Py_ssize_t start, Py_ssize_t count, Py_ssize_t *size)
     cdef bint _hand_over(self, Connection conn, Py_ssize_t start, Py_ssize_t size, object ready) except False
     cdef bint _answer(self, object ready) except False
+    cdef bint _may_replay(self, Connection conn) noexcept
     cdef bint _send(self, Asked asked, object ready) except False
+    cdef int _sent(self, Connection conn, bint close, bint alone) except -1
     cdef Py_ssize_t _send_several(self, Asked asked, Py_ssize_t *size, Py_ssize_t *rest,
                                   bint *close) except? -3
     cdef Recording _find_next(self, Connection conn, Py_ssize_t start, Py_ssize_t count, Py_ssize_t *size)

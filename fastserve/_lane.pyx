@@ -21,9 +21,11 @@ from fastserve._files cimport Recording, Recordings
 from fastserve._parser cimport COMPLETE, RequestParser
 from fastserve._poller cimport Poller
 from fastserve._timers cimport Timers
-from fastserve._sys cimport AGAIN, FAILED, fs_accept, fs_address, fs_recv, fs_send
+from fastserve._states cimport IDLE, WAITING
+from fastserve._sys cimport AGAIN, FAILED, FS_READABLE, fs_accept, fs_address, fs_recv, fs_send
 
 from fastserve import limits
+from fastserve.log import format_address
 
 cdef enum:
     RECEIVE_ROOM = 16384        # of one connection in one turn
@@ -96,7 +98,7 @@ cdef class Lane:
     cdef bint _attend(self, object ready) except False:
         for target in self.poller.ready:
             if type(target) is Connection:
-                if (<Connection>target).may_replay():
+                if self._may_replay(<Connection>target):
                     self._receive(<Connection>target, ready)
                 else:
                     ready.append(target)
@@ -123,6 +125,14 @@ cdef class Lane:
                             self.recordings)
             self._receive(conn, ready)
         return True
+
+    cdef bint _may_replay(self, Connection conn) noexcept:
+        """Whether its next request may be answered without a handler, if it is here whole."""
+        return (conn.is_plain and (conn.state == WAITING or conn.state == IDLE)
+                and conn.interest == FS_READABLE
+                and not conn.found and not conn.heard and not conn.ending.begun
+                and (conn.handler is None or self.recordings.stateless)
+                and (conn.channel is None or (conn.channel.data == NULL and not conn.channel.queue)))
 
     cdef bint _receive(self, Connection conn, object ready) except False:
         cdef Py_ssize_t count
@@ -175,7 +185,8 @@ cdef class Lane:
         """What was received is for the loop."""
         if not conn.registered:
             self._take_in(conn)
-        conn.take_over(self.arena + start, size)
+        conn.get_channel().preload(self.arena + start, size)
+        conn.heard = True
         ready.append(conn)
         return True
 
@@ -195,7 +206,7 @@ cdef class Lane:
                 each.recording = None
                 self._hand_over(each.conn, each.start, each.received, ready)
             elif self.recordings.lines:
-                self.recordings.note(each.recording, each.conn.host())
+                self.recordings.note(each.recording, host_of(each.conn))
         if self.recordings.lines:
             self.recordings.write_log()
         for each in asked:
@@ -225,12 +236,26 @@ cdef class Lane:
         if close:
             rest = 0                    # whatever was asked behind it is not answered (RFC 9112 9.6)
         if sent == size and not rest and tail is None:
-            action = conn.replayed(close, asked.received == asked.size, self.now)
+            action = self._sent(conn, close, asked.received == asked.size)
         else:
             sent = max(sent, 0)
-            action = conn.replay_on(octets + sent, size - sent, tail,
-                                    self.arena + asked.start + asked.received - rest, rest, close, self.now)
-        return self._act(conn, action, ready)
+            conn.let_handler_go()
+            if rest:
+                conn.get_channel().preload(self.arena + asked.start + asked.received - rest, rest)
+            conn.queue(octets + sent, size - sent, tail)
+            conn.replied, conn.closing = True, close
+            action = conn.send(self.now)
+        return self._act(conn, conn.told(action, self.now), ready)
+
+    cdef int _sent(self, Connection conn, bint close, bint alone) except -1:
+        """All has left. ``alone``: no octet stood behind the request. Returns an action."""
+        conn.let_handler_go()
+        conn.replied, conn.closing = True, close
+        if close:
+            return DO_END if alone else conn.part(self.now)
+        conn.rest = self.now
+        conn.deadline = self.now + (conn.timeout or conn.deadlines.idle)
+        return DO_WAIT
 
     cdef Py_ssize_t _send_several(self, Asked asked, Py_ssize_t *size, Py_ssize_t *rest,
                                   bint *close) except? -3:
@@ -261,7 +286,7 @@ cdef class Lane:
                 or not self.recordings.is_fresh(recording)):
             return None
         if self.recordings.lines:
-            self.recordings.note(recording, conn.host())
+            self.recordings.note(recording, host_of(conn))
         return recording
 
     cdef bint _act(self, Connection conn, int action, object ready) except False:
@@ -302,3 +327,44 @@ cdef class Lane:
         conn.closed()
         conn.close()
         return True
+
+
+# -- Beside a handler: over TLS, behind other requests, and where hooks of the log are called ------------
+
+def consents(Connection conn not None):
+    """Before replay(): the handler writes its log, where it has one of its own.
+
+    Returns whether the recorded answer is the one that it would make. Raises what a hook does.
+    """
+    cdef Recordings recordings = conn.recordings
+    cdef Recording recording = conn.next_answer
+    conn.next_answer = None
+    if recordings.hooked:
+        if not recordings.policy.tell(conn.handler, conn.reader.head, recording.status):
+            return False
+    elif not (recordings.stateless or recordings.policy.is_plain(conn.handler)):
+        return False
+    conn.next_answer = recording
+    return True
+
+
+def replay(Connection conn not None, double now):
+    """Send the recorded answer to the request whose ``head`` is here. Returns an action."""
+    cdef Recordings recordings = conn.recordings
+    cdef Recording recording = conn.next_answer
+    conn.next_answer = None
+    conn.reader.pass_head()
+    recordings.stamp(recording)
+    if recordings.lines:
+        recordings.note(recording, host_of(conn))
+        recordings.write_log()
+    conn.closing = recording.close
+    conn.queue(NULL, 0, recording)
+    return conn.told(conn.send(now), now)
+
+
+cdef bytes host_of(Connection conn):
+    """The client's, for the log."""
+    if conn.host_name is None:
+        conn.host_name = format_address(conn.client_address).encode("latin-1", "replace")
+    return conn.host_name

@@ -4,19 +4,42 @@ A loop offers a connection while it has a handler made for its socket. The handl
 socket, and is attached to the connection if it still has them in the end. Over any other socket it gets
 streams of its own.
 
-It knows connections and streams, and of a handler nothing. handlers.base calls it.
+It knows connections and streams, and of a handler nothing. serving.loop offers, handlers.base calls the rest.
 """
 
 from fastserve._channel cimport Channel
-from fastserve._conn cimport Connection, offers
+from fastserve._conn cimport Connection
 from fastserve._reader cimport RequestReader
 from fastserve._writer cimport ResponseWriter
 
 import socket
 import threading
 
+from fastserve import limits
 from fastserve._deadlines import of_server
 
+cdef Py_ssize_t SEND_HIGH_WATER = limits.SEND_HIGH_WATER
+
+# Connections that a loop offers to the handler it is about to make, by the id of their socket.
+cdef dict offers = {}
+
+
+# -- For loops -------------------------------------------------------------------------------------
+
+def offer(Connection conn not None):
+    """From now on ``attach(sock, handler)`` takes this connection, in the calling thread."""
+    conn.thread = threading.get_ident()
+    offers[id(conn.sock)] = conn
+
+
+def withdraw(Connection conn not None):
+    """The end of an offer. Returns whether a handler was attached."""
+    conn.thread = 0
+    offers.pop(id(conn.sock), None)
+    return conn.handler is not None
+
+
+# -- For handlers ----------------------------------------------------------------------------------
 
 cdef Connection offered(object sock):
     """The connection of that socket, where the calling thread's loop offers it."""
@@ -24,6 +47,16 @@ cdef Connection offered(object sock):
     if conn is None or conn.sock is not sock or conn.thread != threading.get_ident():
         return None
     return conn
+
+
+cdef tuple streams_of(Connection conn):
+    if conn.reader is None:
+        conn.get_channel().carry(conn.sock)
+        conn.reader = RequestReader(conn.channel)
+        conn.writer = ResponseWriter(conn.channel)
+        conn.reader.ending = conn.ending
+        conn.writer.reader = conn.reader
+    return conn.reader, conn.writer
 
 
 def open_streams(sock, Py_ssize_t block=0, timeouts=None):
@@ -36,7 +69,7 @@ def open_streams(sock, Py_ssize_t block=0, timeouts=None):
     cdef Channel channel
     cdef tuple streams
     if conn is not None:
-        streams = conn.streams()
+        streams = streams_of(conn)
     else:
         channel = Channel(sock, of_server(timeouts))
         streams = RequestReader(channel), ResponseWriter(channel)
@@ -54,6 +87,11 @@ def attach(sock, handler, rfile, wfile):
     ``finish()`` when there are no more.
     """
     cdef Connection conn = offered(sock)
-    if conn is None or rfile is not conn.reader or wfile is not conn.writer:
+    if conn is None or conn.handler is not None:
         return False
-    return conn.attach(handler)
+    if conn.reader is None or rfile is not conn.reader or wfile is not conn.writer:
+        return False
+    conn.handler = handler
+    conn.writer.high_water = SEND_HIGH_WATER
+    conn.channel.driven = True
+    return True

@@ -288,6 +288,7 @@ cdef extern from *:
         size_t iov_len
     enum: AGAIN
     enum: FAILED
+    enum: FS_READABLE
     Py_ssize_t fs_recv(int fd, void *at, size_t room) noexcept nogil
     Py_ssize_t fs_peek(int fd, void *at, size_t room) noexcept nogil
     Py_ssize_t fs_send(int fd, const void *at, size_t size, bint more) noexcept nogil

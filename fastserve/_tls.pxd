@@ -67,6 +67,7 @@ cdef class Layer:
 
 cdef Layer layer_of(object sock)
 cdef Layer layered(object sock)
+cdef int shake(object sock, bint begun) except -1
 cdef bint is_secure(object sock) except -1
 cdef bint is_wait(object error) except -1
 cdef bint waits_to_write(object error) except -1

@@ -560,6 +560,28 @@ cdef bint _is_plainly_tls(object sock) except -1:
     return sock._sslobj.shared_ciphers() is None
 
 
+cdef int shake(object sock, bint begun) except -1:
+    """Make a handshake as far as what has come goes: EVENT_READ or EVENT_WRITE, which to wait for, or DONE.
+
+    ``begun``: it is not the first time for this socket. Raises OSError where it fails.
+    """
+    cdef Layer layer = layer_of(sock) if begun else layered(sock)
+    if layer is not None:
+        return layer.shake(sock.fileno())
+    timeout = sock.gettimeout()
+    try:
+        sock.settimeout(0)
+        try:
+            sock.do_handshake()
+        finally:
+            sock.settimeout(timeout)
+    except OSError as error:
+        if not is_wait(error):
+            raise
+        return EVENT_WRITE if waits_to_write(error) else EVENT_READ
+    return DONE
+
+
 def kernel_encrypts(sock):
     """Whether what is written to the descriptor of a TLS socket leaves encrypted: OpenSSL asked for that."""
     return bool(sock.context.options & OP_ENABLE_KTLS) and fs_encrypts(sock.fileno()) != 0

@@ -25,7 +25,7 @@ from helpers import PATIENCE, Client
 from fastserve._conn import SETTLE, WAIT, Connection
 from fastserve._deadlines import Ending, of_server
 from fastserve._head import RequestHead
-from fastserve._offers import attach, open_streams
+from fastserve._offers import attach, offer, open_streams, withdraw
 from fastserve._response import ResponseHead
 from fastserve._timers import Timers
 from fastserve._tls import Layer
@@ -253,12 +253,12 @@ class Driven:
         return self.done(self.conn.answered(close, now))
 
     def attach(self) -> None:
-        self.conn.offer()
+        offer(self.conn)
         if self.timeout:
             self.sock.settimeout(self.timeout)
         self.rfile, self.wfile = open_streams(self.sock)
         assert attach(self.sock, self.handler, self.rfile, self.wfile)
-        assert self.conn.withdraw()
+        assert withdraw(self.conn)
 
     def begin(self, data: bytes = b"", end: bool = False) -> int:
         """The client sends that, and a handler is attached; the action."""

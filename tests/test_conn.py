@@ -15,7 +15,7 @@ from pairs import NOW, READ, Driven, Handler, Task, next_head, reset, response
 
 from fastserve import limits
 from fastserve._conn import ANSWER, END, OFFER, STATE_NAMES, WAIT
-from fastserve._offers import attach, open_streams
+from fastserve._offers import attach, offer, open_streams, withdraw
 from fastserve.errors import REJECTIONS
 from fastserve.limits import TICK
 
@@ -49,7 +49,7 @@ def test_nothing_sent_in_time_is_the_end(driven: Driven) -> None:
 
 
 def test_streams_and_handler_of_an_offer(driven: Driven) -> None:
-    driven.conn.offer()
+    offer(driven.conn)
     rfile, wfile = open_streams(driven.sock)
     assert open_streams(driven.sock) == (rfile, wfile)
     assert Task(open_streams, driven.sock).result() != (rfile, wfile), "offered to another thread"
@@ -59,13 +59,13 @@ def test_streams_and_handler_of_an_offer(driven: Driven) -> None:
     assert attach(driven.sock, driven.handler, rfile, wfile)
     assert not attach(driven.sock, Handler(), rfile, wfile)
     assert driven.conn.handler is driven.handler
-    assert driven.conn.withdraw()
+    assert withdraw(driven.conn)
 
 
 def test_an_offer_nobody_takes(driven: Driven) -> None:
-    driven.conn.offer()
+    offer(driven.conn)
     rfile, wfile = open_streams(driven.sock)
-    assert not driven.conn.withdraw()
+    assert not withdraw(driven.conn)
     assert not attach(driven.sock, driven.handler, rfile, wfile)
     assert open_streams(driven.sock)[0] is not rfile
     other, far = socket.socketpair()

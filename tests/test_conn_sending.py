@@ -36,7 +36,7 @@ from pairs import (
 import fastserve
 from fastserve import limits
 from fastserve._conn import ANSWER, END, WAIT, Connection
-from fastserve._offers import attach, open_streams
+from fastserve._offers import attach, offer, open_streams, withdraw
 from fastserve._timers import Timers
 
 GET = request()
@@ -178,7 +178,7 @@ def test_the_socket_stays_a_blocking_one_for_its_handler(driven: Driven, tmp_pat
 DEEP_QUEUE = """
 import gc, socket
 from fastserve._conn import Connection
-from fastserve._offers import attach, open_streams
+from fastserve._offers import attach, offer, open_streams, withdraw
 
 class Handler:
     pass
@@ -194,9 +194,9 @@ def answer(wfile):
 
 ours, theirs = socket.socketpair()
 conn, handler = Connection(ours, None, 0.0), Handler()
-conn.offer()
+offer(conn)
 rfile, wfile = open_streams(ours)
-assert attach(ours, handler, rfile, wfile) and conn.withdraw()
+assert attach(ours, handler, rfile, wfile) and withdraw(conn)
 conn.begin(0.0)
 answer(wfile)
 conn.handler = None
@@ -344,9 +344,9 @@ def test_a_tls_socket_that_somebody_closed(state: str) -> None:
     with peer, server_context().wrap_socket(sock, server_side=True, do_handshake_on_connect=False) as secure:
         conn = Connection(secure, ("client", 1), NOW, state == "HANDSHAKING")
         if state == "IDLE":
-            conn.offer()
+            offer(conn)
             assert attach(secure, Handler(), *open_streams(secure))
-            conn.withdraw()
+            withdraw(conn)
         secure.detach()
         socket.socket(fileno=conn.fd).close()
         assert (conn.ready if state == "HANDSHAKING" else conn.begin)(NOW) == END

@@ -27,6 +27,7 @@ class Loop:
         fastserve = pytest.importorskip("fastserve")
         files = pytest.importorskip("fastserve._files")
         self.conns = pytest.importorskip("fastserve._conn")
+        self.offers = pytest.importorskip("fastserve._offers")
         self.poller = pytest.importorskip("fastserve._poller").Poller()
         handler = type("Handler", (fastserve.SimpleHTTPRequestHandler,), {"protocol_version": "HTTP/1.1",
                        "log_message": lambda self, *args: None})
@@ -48,9 +49,9 @@ class Loop:
 
     def _act(self, conn, action):
         if action == self.conns.OFFER:
-            conn.offer()
+            self.offers.offer(conn)
             self.make(self.server)
-            assert conn.withdraw()
+            assert self.offers.withdraw(conn)
             self._act(conn, conn.begin(time.monotonic()))
         elif action == self.conns.ANSWER:
             self._act(conn, conn.answered(self.driver.run(conn), time.monotonic()))

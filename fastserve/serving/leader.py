@@ -34,7 +34,9 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from fastserve._conn import END, WAIT, Connection
 from fastserve._files import Recordings
+from fastserve._lane import consents, replay
 from fastserve._lead import Lead
+from fastserve._offers import withdraw
 from fastserve.overrides import gives_threads
 from fastserve.serving.experience import Experience
 from fastserve.serving.loop import PLAIN_ACCEPT, Loop
@@ -228,13 +230,13 @@ class Leader(Loop):
 
     def _consent(self, conn: Connection) -> bool:
         """A hook of the log may run here. What it raises is the end of the connection."""
-        conn.consents()
+        consents(conn)
         return False
 
     def _consented(self, conn: Connection, close: bool) -> int:
         if close:
             return END
-        return conn.replay(self._now) if conn.is_recorded else self._answer_anew(conn)
+        return replay(conn, self._now) if conn.is_recorded else self._answer_anew(conn)
 
     def _answer_anew(self, conn: Connection) -> int:
         asked = conn.asked() if self._experience.suspects else ""
@@ -381,7 +383,7 @@ class Leader(Loop):
             return self._failed(conn)
 
     def _failed(self, conn: Connection) -> bool:
-        conn.withdraw()  # where it was a handler's making that failed
+        withdraw(conn)  # where it was a handler's making that failed
         tell()
         return True
 

@@ -36,7 +36,8 @@ from fastserve import limits
 from fastserve._conn import ANSWER, END, OFFER, SETTLE, WAIT, Connection
 from fastserve._deadlines import Ending, of_server
 from fastserve._files import Recordings
-from fastserve._lane import Lane
+from fastserve._lane import Lane, consents, replay
+from fastserve._offers import offer, withdraw
 from fastserve._poller import Poller
 from fastserve._timers import Timers
 from fastserve.overrides import is_own
@@ -422,8 +423,8 @@ class Loop:
         return usual(conn) if answer is None else conn.reply(*answer, self._now)
 
     def _answer(self, conn: Connection) -> int:
-        if conn.is_recorded and conn.consents():
-            return conn.replay(self._now)
+        if conn.is_recorded and consents(conn):
+            return replay(conn, self._now)
         return conn.answered(self._run(conn), self._now)
 
     def _run(self, conn: Connection) -> bool:
@@ -442,14 +443,14 @@ class Loop:
 
     def _make(self, conn: Connection) -> bool:
         """Make a handler. Returns whether it is done, as one is that did not attach itself. As _run()."""
-        conn.offer()
+        offer(conn)
         try:
             self._server.finish_request(conn.sock, conn.client_address)
         except Exception:
             self._report(conn)
-            conn.withdraw()
+            withdraw(conn)
             return True
-        return not conn.withdraw()
+        return not withdraw(conn)
 
     def _made(self, conn: Connection, close: bool) -> int:
         return END if close else conn.begin(self._now)

@@ -25,13 +25,13 @@ from fastserve._head cimport RequestHead
 from fastserve._peek cimport pass_over, peeked_head
 from fastserve._peer cimport address_of, socket_of
 from fastserve._parser cimport NEED_MORE, NONE, REQUEST_TIMEOUT
-from fastserve._reader cimport CLOSE, DRAIN, READY, RequestReader
+from fastserve._reader cimport CLOSE, DRAIN, READY
 from fastserve._states cimport (
     ANSWERING, BODY, CLOSED, DRAINING, HANDSHAKING, HEAD, IDLE, LINGERING, SENDING, WAITING, fs_is_edge,
 )
 from fastserve._sys cimport AGAIN, fs_address, fs_peek, fs_poll, fs_recv, fs_send
 from fastserve._tls cimport shake
-from fastserve._writer cimport NO_BODY, OCTETS_WAIT, ResponseWriter, UNDECLARED
+from fastserve._writer cimport NO_BODY, OCTETS_WAIT, UNDECLARED
 
 import socket
 

@@ -1,7 +1,7 @@
 """The head of a first request, looked at where it lies: in a socket, or in what a lane has received from it.
 
-Whoever takes the connection then finds every octet where it was. It knows sockets and heads, and no state of a
-connection. _conn calls it.
+Whoever takes the connection then finds every octet where it was. It knows sockets and heads, and no state of
+a connection. _conn calls it.
 """
 
 from libc.stdint cimport uint8_t

@@ -42,6 +42,7 @@ from fastserve._tls import Layer
 
 BLOCK = bytes(range(256)) * 64  # one record
 LARGE = BLOCK * 200  # 3 MB
+MOMENT = 0.05  # seconds
 
 Pair = tuple[Any, Any]
 
@@ -333,10 +334,13 @@ def shaking(
         conn = Connection(server, ("client", 1), NOW, handshaking=True)
         task = Task(client.do_handshake)
         disturb(server)
-        while conn.state_name == "HANDSHAKING":
-            assert select.select([server], [], [], PATIENCE)[0]
+        for _ in range(int(PATIENCE / MOMENT)):
+            if conn.state_name != "HANDSHAKING":
+                break
+            select.select([server], [], [], MOMENT)  # in vain where ``disturb`` has read the last octet
             conn.ready(NOW)
         task.result()
+        assert conn.state_name != "HANDSHAKING"
         yield server, client
 
 

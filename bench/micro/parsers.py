@@ -8,15 +8,11 @@ assert it before they time it.
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable
 from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
-from pathlib import Path
 from typing import Any, NamedTuple
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # measure this tree, installed or not
 
 AGENT = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"

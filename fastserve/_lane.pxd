@@ -51,5 +51,5 @@ cdef class Lane:
                                   bint *close) except? -3
     cdef Recording _find_next(self, Connection conn, Py_ssize_t start, Py_ssize_t count, Py_ssize_t *size)
     cdef bint _act(self, Connection conn, int action, object ready) except False
-    cdef bint _take_in(self, Connection conn) except False
+    cdef bint _take_in(self, Connection conn, object ready) except False
     cdef bint _end(self, Connection conn, object ready) except False

@@ -144,7 +144,7 @@ cdef class Lane:
             self._look(conn, count, ready)
         elif count == AGAIN:
             if not conn.registered:
-                self._take_in(conn)
+                self._take_in(conn, ready)
         elif conn.handler is not None:
             ready.append(conn)
         else:
@@ -184,7 +184,7 @@ cdef class Lane:
     cdef bint _hand_over(self, Connection conn, Py_ssize_t start, Py_ssize_t size, object ready) except False:
         """What was received is for the loop."""
         if not conn.registered:
-            self._take_in(conn)
+            self._take_in(conn, ready)
         conn.get_channel().preload(self.arena + start, size)
         conn.heard = True
         ready.append(conn)
@@ -294,7 +294,7 @@ cdef class Lane:
         if action == DO_END:
             return self._end(conn, ready)
         if not conn.registered and conn.timer == 0:
-            self._take_in(conn)
+            self._take_in(conn, ready)
             action = DO_WAIT if action == DO_SETTLE else action
         if action != DO_WAIT:
             conn.found = action
@@ -303,8 +303,14 @@ cdef class Lane:
 
     # -- Connections that nobody but the lane has seen ------------------------------------------------
 
-    cdef bint _take_in(self, Connection conn) except False:
+    cdef bint _take_in(self, Connection conn, object ready) except False:
         """It stays: the loop knows it from now on."""
+        cdef Connection other = self.poller.targets.get(conn.fd)
+        if other is not None:           # a handler closed its socket, and its descriptor is this one's now
+            self.poller.drop(conn.fd)
+            other.registered = 0
+            other.found = DO_END
+            ready.append(other)
         self.connections.add(conn)
         self.poller.add(conn.fd, conn.interest, conn)
         conn.registered = conn.interest
@@ -314,7 +320,7 @@ cdef class Lane:
     cdef bint _end(self, Connection conn, object ready) except False:
         if not (self.ends and conn.bare) or conn.handler is not None:
             if not conn.registered:
-                self._take_in(conn)
+                self._take_in(conn, ready)
             conn.found = DO_END
             ready.append(conn)
             return True

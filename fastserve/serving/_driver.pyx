@@ -76,7 +76,7 @@ cdef class Driver:
     cdef bint _attend(self, Connection conn, double now) except False:
         """The socket of a connection is ready, if it is still in the loop's hands."""
         cdef int action, requests = PIPELINE_BATCH
-        if not conn.registered:
+        if not (conn.registered or conn.found):
             return True
         try:
             action = conn.be_ready(now)

@@ -1,5 +1,7 @@
 """The replay lane itself: connections that had a handler before, slow readers, pipelines, descriptors."""
 
+import contextlib
+import os
 import socket
 import threading
 import time
@@ -8,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Client, ask, request
+from helpers import Client, ask, request, wait_until
 
 import fastserve
 
@@ -124,3 +126,32 @@ def test_many_clients_at_once(home: Path, serve: Any) -> None:
         thread.join()
     assert wrong == []
     assert hits(server) >= 2000
+
+
+def test_a_handler_that_closed_its_descriptor_behind_our_back(home: Path, serve: Any) -> None:
+    """The next clients' sockets get that number, and may be harmed by it; the server is not."""
+
+    class Closing(Files):
+        def do_POST(self) -> None:
+            self.send_response(204)
+            self.end_headers()
+            self.wfile.flush()
+            os.close(self.connection.fileno())
+
+    server = serve(partial(Closing, directory=home))
+    server.handle_error = lambda *args: None
+    address = server.server_address
+    small = request(target="/small")
+    for _ in range(5):
+        with contextlib.suppress(OSError, AssertionError), Client(address) as client:
+            client.ask(small)
+            client.ask(request("POST", "/", "Content-Length: 0"))
+            with Client(address) as other:
+                other.ask(small)
+    assert wait_until(lambda: attempt(address, small) == b"small")
+
+
+def attempt(address: Any, octets: bytes) -> bytes | None:
+    with contextlib.suppress(OSError, AssertionError):
+        return ask(address, octets).body
+    return None

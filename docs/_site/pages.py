@@ -61,9 +61,9 @@ def command_line() -> str:
 def option_table(parser: argparse.ArgumentParser, group: Any, settable: bool) -> str:
     title = (group.title or "options").capitalize()
     rows = [f"## {title}", "", "| option | what it does |", "|---|---|"]
-    for action in group._group_actions:
-        if action.help is not argparse.SUPPRESS:
-            rows.append(f"| {words_of(action)}{variable(action, settable)} | {help_of(parser, action)} |")
+    rows.extend(
+        f"| {words_of(action)}{variable(action, settable)} | {help_of(parser, action)} |"
+        for action in group._group_actions if action.help is not argparse.SUPPRESS)
     return "\n".join(rows)
 
 
@@ -102,7 +102,7 @@ def differences() -> str:
     spec.loader.exec_module(module)
     rows = ["| difference | `http.server` | fastserve |", "|---|---|---|"]
     for row in module.DIFFERENCES.values():
-        rows.append("| " + " | ".join(map(as_cell, (row.title, row.http_server, row.fastserve))) + " |")
+        rows += [f"| {' | '.join(map(as_cell, (row.title, row.http_server, row.fastserve)))} |"]
     return "\n".join(rows)
 
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from .blocks import BLOCKS, Block
-from .running import PATIENCE, PLANNED, SERVER, Bench, is_listening, known_flags, matches, wait_for
+from .running import PATIENCE, PLANNED, SERVER, Bench, is_listening, known_flags, matches, mentions, wait_for
 
 URL = re.compile(r"https?://[^\s/)]+/")
 
@@ -38,7 +38,7 @@ def check_server(bench: Bench, block: Block, line: str, wanted: str = "") -> Non
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0, f"{command}: {bench.errors}"
         said = lines.ended() + bench.errors
-    assert not wanted or matches(f"{bench.ported(wanted)}\n...", said), f"{command} said:\n{said}"
+    assert not wanted or mentions(bench.ported(wanted), said), f"{command} said:\n{said}"
     assert "Traceback" not in bench.errors
 
 

@@ -7,7 +7,6 @@ processes and nothing of Markdown. checks.py calls it.
 from __future__ import annotations
 
 import contextlib
-import doctest
 import functools
 import os
 import re
@@ -74,9 +73,19 @@ def is_listening(port: int) -> bool:
 
 
 def matches(wanted: str, got: str) -> bool:
-    """As in doctests: ... stands for anything, white space for white space."""
-    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    return doctest.OutputChecker().check_output(wanted, got, options)
+    """A line ... stands for any lines, none too; inside a line it stands for any characters."""
+    pattern = ""
+    for line in wanted.splitlines():
+        if line.strip() == "...":
+            pattern += r"(?:.*\n)*?"
+        else:
+            pattern += re.escape(line.rstrip()).replace(re.escape("..."), ".*?") + r"[ \t]*\n"
+    return re.fullmatch(pattern, got if got.endswith("\n") else got + "\n") is not None
+
+
+def mentions(wanted: str, got: str) -> bool:
+    """Whether the lines are there in that order, among others."""
+    return matches("\n...\n".join(["...", *wanted.splitlines(), "..."]), got)
 
 
 class Lines:
@@ -111,8 +120,8 @@ class Bench:
         programs.mkdir()
         start = "import sys; sys.argv[0] = 'fastserve'; from fastserve.cli import main; sys.exit(main())"
         for name, words in (("python", ()), ("fastserve", ("-c", start))):
-            words = shlex.join([sys.executable, *words])
-            (programs / name).write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+            command = shlex.join([sys.executable, *words])
+            (programs / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
             (programs / name).chmod(0o755)
         kept = {
             name: value for name, value in os.environ.items()
@@ -122,8 +131,8 @@ class Bench:
         if not os.environ.get("FASTSERVE_TESTED"):  # else it is an installed one
             paths.insert(0, str(ROOT))
         return kept | {
-            "PATH": path, "LC_ALL": "C.UTF-8", "COLUMNS": "80", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1",
-            "PYTHONPATH": os.pathsep.join(paths)}
+            "PATH": path, "LC_ALL": "C.UTF-8", "COLUMNS": "80", "NO_COLOR": "1", "BROWSER": "true",
+            "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
     def ported(self, text: str) -> str:
         """The text with free ports in the place of its own."""
@@ -149,7 +158,7 @@ class Bench:
         """A command of bash that goes on; whatever happens, it and its children have ended afterwards."""
         with (self.folder.parent / "stderr").open("w+") as errors:
             process = subprocess.Popen(
-                ["bash", "-c", f"exec {command}" if "=" not in command.split(" ")[0] else command],
+                ["bash", "-c", f"exec env {command}"],
                 cwd=self.folder, env=self._environ, text=True, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=errors, start_new_session=True)
             lines = Lines(process)

@@ -110,10 +110,14 @@ def as_cell(text: str) -> str:
     return re.sub(r"([|<*_\[\]])", r"\\\1", text)
 
 
-def include(path: str) -> str:
-    """The text of a Markdown file of the tree, without its title; links lead to pages, or are words."""
+def include(path: str, deeper: str = "") -> str:
+    """The text of a Markdown file of the tree, without its title; links lead to pages, or are words.
+
+    ``deeper`` is a # for each level by which its headings are to be lower.
+    """
     text = (ROOT / path).read_text("utf-8")
     text = re.sub(r"\A# .*\n+", "", text)
+    text = re.sub(r"^(?=##+ )", deeper, text, flags=re.MULTILINE)
     return LINK.sub(relink, text)
 
 

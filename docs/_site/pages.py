@@ -137,6 +137,14 @@ def contrib(path: str, language: str) -> str:
     return f'```{language} title="{path}"\n{file.read_text("utf-8").rstrip()}\n```'
 
 
+def documented(name: str) -> str:
+    """What mkdocstrings is to put in for a class, where this tree has it."""
+    module, _, cls = name.rpartition(".")
+    file = ROOT / (module.replace(".", "/") + ".py")
+    known = file.is_file() and re.search(rf"^class {cls}\b", file.read_text("utf-8"), re.MULTILINE)
+    return f"::: {name}\n    options: {{heading_level: 3}}\n" if known else ""
+
+
 def picture(name: str, *words: str) -> str:
     """A picture in its light and its dark form, where it has been made."""
     if not all((ROOT / f"docs/images/{name}-{form}.png").is_file() for form in ("light", "dark")):
@@ -150,6 +158,7 @@ MAKERS = {
     "command-line": command_line,
     "differences": differences,
     "include": include,
+    "class": documented,
     "contrib": contrib,
     "picture": picture,
 }

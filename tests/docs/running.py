@@ -31,7 +31,7 @@ PORTS = re.compile(r"\b(8000|8001|8080|8443|9000)\b")
 PLANNED = {
     "--cors", "--isolate", "--spa", "--no-cache", "--cache-control", "--auth", "--auth-file", "--no-listing",
     "--no-precompressed", "--log-format", "--log-file", "--quiet", "--open", "--qr", "--metrics", "--upload",
-    "--upload-limit", "--upload-overwrite", "--tls-self-signed", "--config",
+    "--upload-limit", "--upload-overwrite", "--tls-self-signed", "--config", "--print-completion",
 }
 SERVER = re.compile(r"^(?:[A-Z_]+=\S+ +)*(?:python -m )?fastserve\b(?!\.)(?!.*--(?:help|version)\b)")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")

@@ -34,7 +34,7 @@ def check_server(bench: Bench, block: Block, line: str, wanted: str = "") -> Non
     with bench.running(command) as (process, lines):
         assert wait_for(lambda: lines.lines, process), f"{command}: {bench.errors}"
         if "--unix" not in command:
-            check_answer(bench, block, address_of(lines.lines))
+            check_answer(bench, block, address_of(lines.lines), 401 if "--auth" in command else 200)
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0, f"{command}: {bench.errors}"
         said = lines.ended() + bench.errors
@@ -50,10 +50,11 @@ def address_of(lines: list[str]) -> str:
     return f"{parts.scheme}://127.0.0.1:{parts.port}"
 
 
-def check_answer(bench: Bench, block: Block, address: str) -> None:
+def check_answer(bench: Bench, block: Block, address: str, usual: int = 200) -> None:
+    """Ask without a password, and see that the status is the one that the page tells, or the usual one."""
     about = block.directives
     status, body = bench.ask(address + about.get("get", "/"))
-    assert status == int(about.get("status", 200)), f"{status} {body}"
+    assert status == int(about.get("status", usual)), f"{status} {body}"
     assert about.get("says", "") in body
 
 

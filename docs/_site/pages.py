@@ -19,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 GENERATED = re.compile(r"^<!-- generated: (\S+) ?(.*?) -->$", re.MULTILINE)
 LINK = re.compile(r"(!?)\[([^\]]+)\]\((?!https?:)([^)\s]+)\)")
 
+# Options that no variable of the environment can stand for.
+ONLY_SAID = {"--help", "--version", "--print-completion", "--no-precompressed"}
+
 # Where the documentation has what files of the tree link to; other links to files become their words.
 PLACES = {
     "CHANGELOG.md": "changelog.md",
@@ -77,8 +80,8 @@ def words_of(action: argparse.Action) -> str:
 
 def variable(action: argparse.Action, settable: bool) -> str:
     """The environment variable that says the same, where there are any."""
-    longest = max(action.option_strings, key=len, default="")
-    if not settable or longest in ("", "--help", "--version", "--config"):
+    longest = max(action.option_strings, key=len, default=action.dest)
+    if not settable or longest in ONLY_SAID:
         return ""
     return f"<br>`FASTSERVE_{longest.lstrip('-').upper().replace('-', '_')}`"
 

@@ -1,7 +1,7 @@
 """The layer table of the house: every import, from and cimport of every module points strictly down.
 
-Reads the sources and imports none of them. LAYERS is the table; README.md and CONTRIBUTING.md show it to
-people. A module that is not in it fails, as does a row without a module.
+Reads the sources and imports none of them. LAYERS is the table; docs/architecture.md shows it to people. A
+module that is not in it fails, as does a row without a module.
 """
 
 from __future__ import annotations

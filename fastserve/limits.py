@@ -148,6 +148,11 @@ START_ATTEMPTS: Final = 5
 # From a worker's own deadline, or from a second signal, to SIGKILL.
 END_GRACE: Final = 1.0
 
+# -- Uploads (enforced by handlers.upload) ----------------------------------------------------------------
+
+# Octets of one request (nginx's client_max_body_size: 1 MiB; miniserve and uploadserver have none).
+UPLOAD_LIMIT: Final = 1 << 30
+
 # -- Deadlines (enforced by _conn, and by _reader and _writer where a thread waits) ------------------------
 #
 # Those of Timeouts, below, are a server's defaults.

@@ -26,16 +26,22 @@ LAYERS = {
     "3": ("headers",),
     "4a": ("handlers", "handlers.heads", "handlers.base", "handlers.paths", "handlers.types",
            "handlers.codings", "handlers.conditions", "handlers.ranges", "handlers.representations",
-           "handlers.static", "handlers.script", "handlers.cgi", "handlers.replay"),
+           "handlers.static", "handlers.sharing", "handlers.authentication", "handlers.script",
+           "handlers.cgi", "handlers.replay"),
     "4b": ("serving", "serving.tls", "serving.unix", "serving.systemd", "serving.pidfile",
            "serving.listeners", "serving.processes", "serving.answers", "serving.bound", "serving._driver",
            "serving.loop",
            "serving.experience", "serving.threads", "serving.leader"),
     "5": ("server",),
-    "6": ("installing", "__init__", "stopping", "console", "options", "cli", "__main__", "patched"),
+    "6": ("installing", "__init__", "stopping", "console", "words", "settings", "options", "reach",
+          "selfsigned", "assembly", "welcome", "cli", "__main__", "patched"),
 }
 
 STANDARD = sys.stdlib_module_names | {"__future__"}
+EXTRAS = {  # libraries that are asked for when they are needed, and the one module that asks
+    "bcrypt": "handlers.authentication", "segno": "welcome", "shtab": "cli", "tomli": "settings",
+    "trustme": "selfsigned",
+}
 FOR_TYPES = {"_typeshed"}  # exists for the type checker only
 C_LIBRARIES = {"cpython", "cython", "libc", "posix"}
 
@@ -153,6 +159,8 @@ def fault(user: str, found: Import, compiled: bool) -> str | None:
     if place(user)[0] == "1" and top in IMPURE:
         return f"layer 1 does no I/O and reads no clock, so it has no use for {top}"
     if top in STANDARD or (compiled and top in C_LIBRARIES) or (found.for_types and top in FOR_TYPES):
+        return None
+    if EXTRAS.get(top) == user:
         return None
     return f"{top} is neither the standard library nor fastserve"
 

@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 LIMITS = (ROOT / "docs" / "reference" / "limits.md").read_text("utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-UNITS = {"": 1, "s": 1, "B": 1, "B/s": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+UNITS = {"": 1, "s": 1, "B": 1, "B/s": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 def rows(page: str, heading: str) -> list[list[str]]:

@@ -14,7 +14,7 @@ import mimetypes
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from types import FunctionType
 from typing import Any, Final, TypeAlias
@@ -30,6 +30,7 @@ from fastserve.handlers.paths import (
     resolve_known,
     split_target,
 )
+from fastserve.handlers.sharing import SharingMixin
 from fastserve.handlers.static import SimpleHTTPRequestHandler
 from fastserve.log import format_date
 
@@ -37,10 +38,13 @@ from fastserve.log import format_date
 # of it than what kind of thing it is.
 Source: TypeAlias = tuple[bytes, bool, bool]
 
+# What may stand before the handler: as long as nobody has changed it, what it says depends on data alone.
+MIXINS: Final = (SharingMixin,)
+
 # Of the handler's own names those that a class may set to something else: data, read when an answer is made.
 DATA: Final = frozenset(
     name
-    for kind in (SimpleHTTPRequestHandler, BaseHTTPRequestHandler)
+    for kind in (*MIXINS, SimpleHTTPRequestHandler, BaseHTTPRequestHandler)
     for name, value in vars(kind).items()
     if not name.startswith("_") and not hasattr(value, "__get__")
 ) | {
@@ -67,7 +71,7 @@ FREE: Final = DATA | HARMLESS | {MESSAGES}
 
 LIBRARY: Final = SimpleHTTPRequestHandler.__mro__
 # As they are now, whoever patches them later.
-OWN: Final = {kind: dict(vars(kind)) for kind in LIBRARY}
+OWN: Final = {kind: dict(vars(kind)) for kind in (*MIXINS, *LIBRARY)}
 # What an instance has: a class that has something of that name does something with it.
 OF_INSTANCES: Final = frozenset({
     "client_address", "close_connection", "command", "connection", "directory", "extra_response_headers",
@@ -191,7 +195,9 @@ class Replay:
         self._directory = ""
         self._headers: Any = ()
         self._follows = self._hides = False
+        self._lists = True
         self._pages: tuple[str, ...] = ()
+        self._instead: tuple[str, ...] = ()  # of what is not there
         self._months: Any = ()
 
     def may_replay(self) -> bool:
@@ -214,12 +220,14 @@ class Replay:
         if kind is not self.kind or not kind.replay:
             raise NotReplayable
         self._judge(kind)
-        data = [message_class(kind), *(copied(getattr(kind, name)) for name in sorted(DATA))]
+        data = [message_class(kind), *(copied(getattr(kind, name, None)) for name in sorted(DATA))]
         self._directory, here = folder(given.get("directory")), os.getcwd()
         headers = self._headers = pairs(given.get("extra_response_headers"))
         self.negotiates = bool(kind.precompressed)
         self._follows, self._hides = kind.follow_symlinks, kind.hide_dotfiles
-        self._pages = tuple(kind.index_pages)
+        self._lists, self._pages = kind.list_directories, tuple(kind.index_pages)
+        instead = filter(None, (kind.fallback_page, kind.not_found_page))
+        self._instead = tuple(os.path.join(self._directory, page) for page in instead)
         self._months = kind.monthname
         types = dict(mimetypes.types_map), dict(mimetypes.suffix_map), dict(mimetypes.encodings_map)
         return data, self._directory, here, headers, types
@@ -239,7 +247,7 @@ class Replay:
         """Return what the answer to a GET or HEAD of ``target`` depends on; None: do not record it."""
         path = "/" + target.lstrip("/") if target.startswith("//") else target
         if self._hides and is_hidden(path):
-            return []
+            return self._files(self._instead)
         find = resolve_known if len(path) <= KEPT_LENGTH else resolve
         name = find(self._directory, path, os.path)
         try:
@@ -248,8 +256,10 @@ class Replay:
             return None
 
     def _sources(self, name: str, target: str) -> list[Source] | None:
-        if not stat.S_ISDIR(self._kind_of(name)):
-            return [*self._way_to(name), *self._file(name)]
+        kind = self._kind_of(name)
+        if not stat.S_ISDIR(kind):
+            instead = () if stat.S_ISREG(kind) else self._instead
+            return [*self._way_to(name), *self._file(name), *self._files(instead)]
         found = [*self._way_to(name), (os.fsencode(name), self._follows, False)]
         if target and not target.endswith(("/", "%2f", "%2F")):
             return found
@@ -258,7 +268,7 @@ class Replay:
             found += self._file(index)
             if stat.S_ISREG(self._kind_of(index)):
                 return found
-        return None  # a listing
+        return None if self._lists else found + self._files(self._instead)
 
     def _kind_of(self, name: str) -> int:
         try:
@@ -272,6 +282,9 @@ class Replay:
         if self.negotiates:
             names += [name + suffix for suffix in codings.SIBLINGS.values()]
         return [(os.fsencode(each), self._follows, True) for each in names]
+
+    def _files(self, names: Iterable[str]) -> list[Source]:
+        return [source for name in names for source in (*self._way_to(name), *self._file(name))]
 
     def _way_to(self, name: str) -> list[Source]:
         """Where links are not followed: the folders that lead to it, which may become links."""

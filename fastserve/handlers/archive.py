@@ -1,12 +1,12 @@
-"""A folder as one zip or tar archive, written while it is sent: with as much memory for many GB as for one octet.
+"""A folder as one zip or tar archive, written while it is sent, with as much memory for many GB as for none.
 
-What goes in is what GET would give, but no more than is beneath the folder: links to files are followed where
-the handler follows links, links to folders where they lead to one within the served directory, and each of
-these once, so that no circle is without an end. A file is as long as it was when it was opened: what is added
-meanwhile is not sent, and what is missing of a tar's file is sent as zeros.
+What goes in is what GET would give: links to files are followed where the handler follows links, links to
+folders where they lead to one within the served directory, and each of these once, so that there is an end.
+A file is as long as it was when it was opened: what is added meanwhile is not sent, and what is missing of a
+tar's file is sent as zeros.
 
-Knows open folders and files, and of a handler what SimpleHTTPRequestHandler has. stream() is for handlers that
-show folders.
+Knows open folders and files, and of a handler what SimpleHTTPRequestHandler has. stream() is for
+handlers that show folders.
 """
 
 import contextlib
@@ -31,10 +31,11 @@ ZEROS: Final = bytes(1 << 16)
 NO_MORE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 # What deflating makes no smaller, by the type's beginning, or by the end of a name.
-PACKED_TYPES: Final = ("audio/", "video/", "image/", "font/woff", "application/zip", "application/vnd.openxml")
+PACKED_TYPES: Final = ("audio/", "video/", "image/", "font/woff", "application/zip",
+                       "application/vnd.openxml")
 UNPACKED_IMAGES: Final = ("image/svg", "image/bmp", "image/x-ms-bmp", "image/x-portable")
-PACKED_NAMES: Final = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".br", ".7z", ".rar", ".jar", ".whl", ".apk", ".deb",
-                       ".rpm", ".epub", ".docx", ".xlsx", ".pptx", ".odt", ".ods", ".lz4", ".lzma")
+PACKED_NAMES: Final = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".br", ".7z", ".rar", ".jar", ".whl", ".apk",
+                       ".deb", ".rpm", ".epub", ".docx", ".xlsx", ".pptx", ".odt", ".ods", ".lz4", ".lzma")
 
 
 class Entry(NamedTuple):
@@ -52,9 +53,9 @@ class BrokenOff(Exception):
 def stream(handler: Any, folder: str, kind: str) -> None:
     """Answer a GET, or a HEAD, of a SimpleHTTPRequestHandler with what is in ``folder`` (a file name).
 
-    ``kind`` is "zip" or "tar". To HTTP/1.1 the archive goes in chunks; where it cannot be finished the last one
-    is not sent, and the connection ends. Raises ValueError for another kind, and TimeoutError, as writing does,
-    for a client that has stopped reading.
+    ``kind`` is "zip" or "tar". To HTTP/1.1 the archive goes in chunks; where it cannot be finished the last
+    one is not sent, and the connection ends. Raises ValueError for another kind, and TimeoutError, as writing
+    does, for a client that has stopped reading.
     """
     if kind not in TYPES:
         raise ValueError(f"no archive of that kind: {kind!r}")
@@ -89,7 +90,7 @@ def send_head(handler: Any, name: str, kind: str) -> bool:
 
 
 def disposition(name: str) -> str:
-    """Return the value of a Content-Disposition for a file to be kept under that name (RFC 6266, RFC 8187)."""
+    """Return a Content-Disposition for a file to be kept under that name (RFC 6266, RFC 8187)."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\/%' else "_" for c in name)
     exact = urllib.parse.quote(os.fsencode(name).decode("utf-8", "replace"), safe="")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}"
@@ -154,10 +155,10 @@ class Level:
 
 
 class Tree:
-    """What is beneath ``folder``, a file name in ``directory``; in the order of names, a folder before its own.
+    """What is beneath ``folder``, a file name in ``directory``, in the order of names.
 
-    ``follows``: whether through links; ``hides``: whether names with a dot in front are not there. ``left_out``
-    counts what could not be read.
+    ``follows``: whether through links; ``hides``: whether names with a dot in front are as if they were not
+    there. ``left_out`` counts what could not be read.
     """
 
     def __init__(self, directory: str, folder: str, follows: bool, hides: bool) -> None:
@@ -214,7 +215,7 @@ class Tree:
         try:
             mode = os.lstat(name, dir_fd=level.fd).st_mode
             is_link = stat.S_ISLNK(mode)
-            if is_link and not self._follows or not (is_link or stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            if (is_link and not self._follows) or not (is_link or stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 return None
             fd = os.open(name, OPEN_FLAGS | (0 if self._follows else NO_LINK), dir_fd=level.fd)
         except OSError as error:
@@ -233,7 +234,7 @@ class Tree:
         if stat.S_ISREG(status.st_mode):
             return Entry(level.prefix + name, status, fd)
         path = os.path.join(level.path, name)
-        if not stat.S_ISDIR(status.st_mode) or is_link and not self._may_follow(path, status):
+        if not stat.S_ISDIR(status.st_mode) or (is_link and not self._may_follow(path, status)):
             os.close(fd)
             return None
         if len(self._levels) >= MAX_ARCHIVE_DEPTH:
@@ -246,7 +247,7 @@ class Tree:
             return None
 
     def _may_follow(self, path: str, status: os.stat_result) -> bool:
-        """Whether a link to a folder stays within the directory, is in no circle, and was not followed yet."""
+        """Whether a link to a folder stays within the directory, is in no circle, and is the first to it."""
         identity = status.st_dev, status.st_ino
         root = os.path.join(os.path.realpath(self._directory), "")
         if identity in self._followed or any(identity == level.identity for level in self._levels):

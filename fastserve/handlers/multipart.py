@@ -1,8 +1,8 @@
 """multipart/form-data read part by part as it comes (RFC 7578, RFC 2046), with memory for one block.
 
-Strict: lines end with CRLF, each part has a name, and what is malformed raises MultipartError with a text that
-may be shown to the client. Names and file names are in UTF-8; octets that are not are kept as os.fsdecode()
-keeps them, as in names of files.
+Strict: lines end with CRLF, each part has a name, and what is malformed raises MultipartError with a text
+that may be shown to the client. Names and file names are in UTF-8; octets that are not are kept as
+os.fsdecode() keeps those of files' names.
 
 Knows a function that gives octets, and no handler and no file. handlers.upload calls it.
 """
@@ -91,7 +91,7 @@ class Part:
         self._blocks = blocks
 
     def blocks(self) -> Iterator[bytes]:
-        """Return an iterator of its octets, in pieces. They are passed over where the next part is asked for."""
+        """Return an iterator of its octets, in pieces. To ask for the next part is to pass over them."""
         return self._blocks
 
 
@@ -140,8 +140,8 @@ def parse_head(octets: bytes) -> dict[str, str]:
 class MultipartReader:
     """An iterator of the parts of a body.
 
-    ``read(size)`` gives up to that many octets, and b'' at the end of the body, whose ``boundary`` this is. At
-    the end the whole body has been read. Raises MultipartError, and what read() raises.
+    ``read(size)`` gives up to that many octets, and b'' at the end of the body, whose ``boundary`` this is.
+    At the end the whole body has been read. Raises MultipartError, and what read() raises.
     """
 
     def __init__(self, read: Callable[[int], bytes], boundary: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Files that come in: written under a name of their own beside the target, and given its name once they are whole.
+"""Files that come in: written beside their targets, and given their names once they are whole.
 
 Nothing here follows a symbolic link below the folder that it is given, nor leaves it. A file that is not kept
 leaves nothing behind, also where the process is told to end meanwhile.
@@ -29,7 +29,7 @@ unfinished: Final[set["Upload"]] = set()
 
 
 def is_name(name: str) -> bool:
-    """Whether it may be the name of a file that comes in: one component, and nothing that a terminal obeys."""
+    """Whether it may be the name of a file that comes in: one component, nothing that a terminal obeys."""
     return name not in ("", os.curdir, os.pardir) and not any(
         c in "/\x7f" or c < " " or "\x80" <= c < "\xa0" for c in name)
 
@@ -59,6 +59,10 @@ class Folder:
         except FileNotFoundError:
             return None
 
+    def remove(self, name: str) -> None:
+        """Raises OSError."""
+        os.unlink(name, dir_fd=self.fd)
+
     def takes(self, name: str) -> bool:
         """Whether a name is no longer than the file system takes."""
         try:
@@ -82,7 +86,7 @@ class Upload:
     """
 
     def __init__(self, folder: Folder) -> None:
-        self._folder = folder
+        self.folder = folder
         self._temporary = f"{BEGINNING}{secrets.token_hex(8)}"
         self._fd = os.open(self._temporary, NEW_FILE, MODE, dir_fd=folder.fd)
         unfinished.add(self)
@@ -119,11 +123,11 @@ class Upload:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
 
     def _replace(self, name: str) -> None:
-        os.replace(self._temporary, name, src_dir_fd=self._folder.fd, dst_dir_fd=self._folder.fd)
+        os.replace(self._temporary, name, src_dir_fd=self.folder.fd, dst_dir_fd=self.folder.fd)
 
     def _link(self, name: str) -> None:
         """To rename it could overwrite what somebody else has put there meanwhile."""
-        fd = self._folder.fd
+        fd = self.folder.fd
         try:
             os.link(self._temporary, name, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
         except OSError as error:
@@ -131,16 +135,17 @@ class Upload:
                 raise
             self._reserve(name)
         else:
-            os.unlink(self._temporary, dir_fd=fd)
+            with contextlib.suppress(OSError):
+                os.unlink(self._temporary, dir_fd=fd)
 
     def _reserve(self, name: str) -> None:
         """The name is made ours by an empty file, which this one then replaces."""
-        os.close(os.open(name, NEW_FILE, MODE, dir_fd=self._folder.fd))
+        os.close(os.open(name, NEW_FILE, MODE, dir_fd=self.folder.fd))
         try:
             self._replace(name)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(name, dir_fd=self._folder.fd)
+                os.unlink(name, dir_fd=self.folder.fd)
             raise
 
     def discard(self) -> None:
@@ -149,7 +154,7 @@ class Upload:
             self.close()
         if self in unfinished:
             with contextlib.suppress(OSError):
-                os.unlink(self._temporary, dir_fd=self._folder.fd)
+                os.unlink(self._temporary, dir_fd=self.folder.fd)
             unfinished.discard(self)
 
     def __enter__(self) -> "Upload":
@@ -159,12 +164,32 @@ class Upload:
         self.discard()
 
 
+def keep_all(received: list[tuple[Upload, str]], overwrite: bool = False) -> list[str]:
+    """Give several files of one folder their names, or such as are free; returns these.
+
+    All or none: where one fails the others are removed, but not what was there before. Raises OSError.
+    """
+    kept: list[str] = []
+    new: list[tuple[Folder, str]] = []
+    try:
+        for upload, name in received:
+            there = upload.folder.find(name) if overwrite and name not in kept else None
+            if there is not None and stat.S_ISREG(there.st_mode):
+                upload.keep(name, overwrite=True)
+                kept.append(name)
+            else:
+                kept.append(upload.keep_numbered(name))
+                new.append((upload.folder, kept[-1]))
+    except BaseException:
+        for folder, name in new:
+            with contextlib.suppress(OSError):
+                folder.remove(name)
+        raise
+    return kept
+
+
 @atexit.register
 def discard_all() -> None:
     """Leave no half file behind: threads that still receive are not waited for."""
     for upload in list(unfinished):
         upload.discard()
-
-
-def is_regular(status: os.stat_result) -> bool:
-    return stat.S_ISREG(status.st_mode)

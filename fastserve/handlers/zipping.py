@@ -67,7 +67,7 @@ class ZipWriter:
         self._write_out = write
         self._offset = 0
         self._entries = 0
-        self._directory = tempfile.SpooledTemporaryFile(IN_MEMORY)
+        self._directory = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
 
     def _write(self, data: bytes) -> None:
         self._write_out(data)
@@ -77,9 +77,7 @@ class ZipWriter:
         """Add a folder; ``name`` ends with a slash."""
         self._add(name, status, ())
 
-    def add_file(
-        self, name: bytes, status: os.stat_result, blocks: Iterable[bytes], level: int
-    ) -> None:
+    def add_file(self, name: bytes, status: os.stat_result, blocks: Iterable[bytes], level: int) -> None:
         """Add a file of which ``status`` tells mode, time and how many octets ``blocks`` give at most.
 
         ``level`` is zlib's. A file is never stored plainly: a reader that does not know its length finds the
@@ -96,8 +94,8 @@ class ZipWriter:
         moment, offset, stamp = dos_time(status.st_mtime), self._offset, exact_time(status.st_mtime)
         sizes = FULL_32 if is_long else 0
         extra = (long_sizes(0, 0) if is_long else b"") + stamp
-        self._write(LOCAL.pack(b"PK\3\4", version, flags, method, *moment, 0, sizes, sizes, len(name), len(extra))
-                    + name + extra)
+        self._write(LOCAL.pack(b"PK\3\4", version, flags, method, *moment, 0, sizes, sizes,
+                               len(name), len(extra)) + name + extra)
         crc = size = packed = 0
         if is_file:
             crc, size, packed = self._deflate(blocks, level)
@@ -107,8 +105,8 @@ class ZipWriter:
         extra = long_sizes(*large) + stamp
         version = LONG_VERSION if large or is_long else VERSION
         self._directory.write(
-            CENTRAL.pack(b"PK\1\2", UNIX | version, version, flags, method, *moment, crc, min(packed, FULL_32),
-                         min(size, FULL_32), len(name), len(extra), 0, 0, 0,
+            CENTRAL.pack(b"PK\1\2", UNIX | version, version, flags, method, *moment, crc,
+                         min(packed, FULL_32), min(size, FULL_32), len(name), len(extra), 0, 0, 0,
                          (status.st_mode & FULL_16) << 16 | (0 if is_file else FOLDER), min(offset, FULL_32))
             + name + extra)
         self._entries += 1

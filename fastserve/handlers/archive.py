@@ -106,9 +106,9 @@ def send_body(handler: Any, tree: "Tree", kind: str, in_chunks: bool) -> None:
         handler.close_connection = handler_closes
     except ConnectionError:
         pass  # the client is gone, and has not to be told of anything
+    except TimeoutError:  # which handle_one_request() tells of
+        raise
     except (BrokenOff, OSError) as error:
-        if isinstance(error, TimeoutError):
-            raise
         handler.log_error('"%s" was broken off: %s', handler.requestline, error)
     if tree.left_out:
         handler.log_error('"%s" leaves out %d that cannot be read', handler.requestline, tree.left_out)
@@ -234,7 +234,8 @@ class Tree:
         if stat.S_ISREG(status.st_mode):
             return Entry(level.prefix + name, status, fd)
         path = os.path.join(level.path, name)
-        if not stat.S_ISDIR(status.st_mode) or (is_link and not self._may_follow(path, status)):
+        is_folder = stat.S_ISDIR(status.st_mode) and not self._is_circle(status)
+        if not is_folder or (is_link and not self._may_follow(path, status)):
             os.close(fd)
             return None
         if len(self._levels) >= MAX_ARCHIVE_DEPTH:
@@ -246,11 +247,15 @@ class Tree:
             self._leave_out(error)
             return None
 
+    def _is_circle(self, status: os.stat_result) -> bool:
+        """Whether we are inside that folder."""
+        return any((status.st_dev, status.st_ino) == level.identity for level in self._levels)
+
     def _may_follow(self, path: str, status: os.stat_result) -> bool:
-        """Whether a link to a folder stays within the directory, is in no circle, and is the first to it."""
+        """Whether a link to a folder stays within the directory, and is the first that leads there."""
         identity = status.st_dev, status.st_ino
         root = os.path.join(os.path.realpath(self._directory), "")
-        if identity in self._followed or any(identity == level.identity for level in self._levels):
+        if identity in self._followed:
             return False
         self._followed.add(identity)
         return os.path.join(os.path.realpath(path), "").startswith(root)

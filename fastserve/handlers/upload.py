@@ -61,12 +61,12 @@ def refusal_of(error: OSError) -> Refusal:
     if error.errno in NO_NAME:
         return Refusal(HTTPStatus.BAD_REQUEST, "Not a name for a file")
     if error.errno == errno.EFBIG:
-        return too_large()
+        return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Larger than files may be")
     return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, f"Cannot be stored: {error.strerror}")
 
 
-def too_large() -> Refusal:
-    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Larger than uploads may be")
+def too_large(limit: int) -> Refusal:
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"An upload may have {limit} octets")
 
 
 class Place(NamedTuple):
@@ -86,8 +86,8 @@ class Body:
     """A request's body: of ``length`` octets, or None where it is in chunks, of no more than ``limit``."""
 
     def __init__(self, rfile: Any, length: int | None, limit: int) -> None:
-        self._rfile, self._left = rfile, length
-        self._room = limit
+        self._rfile, self._left, self._limit = rfile, length, limit
+        self._read = 0
 
     def read(self, size: int) -> bytes:
         """Return that many octets, fewer only at the end.
@@ -107,9 +107,9 @@ class Body:
             data: bytes = self._rfile.read(size)
         except ValueError:
             raise Refusal(HTTPStatus.BAD_REQUEST, "Bad chunks") from None
-        self._room -= len(data)
-        if self._room < 0:
-            raise too_large()
+        self._read += len(data)
+        if self._read > self._limit:
+            raise too_large(self._limit)
         return data
 
     def blocks(self) -> Iterator[bytes]:
@@ -141,10 +141,9 @@ def quoted(*parts: str) -> str:
     return "/".join(urllib.parse.quote(os.fsencode(part), safe="") for part in parts)
 
 
-def numbered_host(scheme: str, host: str) -> str:
-    """A host with its port, said or not."""
-    host = host.lower()
-    return host.removesuffix(PORTS.get(scheme, ""))
+def plain_host(scheme: str, host: str) -> str:
+    """A host, and its port where that is not the scheme's own."""
+    return host.lower().removesuffix(PORTS.get(scheme, ""))
 
 
 def is_from_elsewhere(site: str | None, origin: str | None, host: str | None) -> bool:
@@ -159,7 +158,7 @@ def is_from_elsewhere(site: str | None, origin: str | None, host: str | None) ->
     if origin is None or site == "same-origin":
         return False
     scheme, mark, rest = origin.strip().lower().partition("://")
-    return not mark or numbered_host(scheme, rest) != numbered_host(scheme, (host or "").strip())
+    return not mark or plain_host(scheme, rest) != plain_host(scheme, (host or "").strip())
 
 
 class UploadMixin(Handler):
@@ -191,7 +190,7 @@ class UploadMixin(Handler):
         inner = way_beneath(self.directory, path)
         if inner is None or inner[: len(way)] != way:
             return False
-        if self.__is_hidden(inner):
+        if self.__is_hidden(inner) or self.__has_scripts(inner):
             return False
         base, path = self.__base(way, inner)
         return is_beneath(base, path, stat.S_ISDIR) and os.access(path, os.W_OK | os.X_OK)
@@ -352,7 +351,7 @@ class UploadMixin(Handler):
         if length is None:
             raise Refusal(HTTPStatus.LENGTH_REQUIRED)
         if int(length) > self.upload_limit:
-            raise too_large()
+            raise too_large(self.upload_limit)
         return int(length)
 
     def __check_target(self, folder: Folder, name: str) -> bool:

@@ -505,7 +505,8 @@ def test_the_bound_is_one_that_names_allow() -> None:
 
 
 @KINDS
-def test_a_client_that_goes_away(host: Any, files: Any, client: Any, folder: Path, kind: str, log: Any) -> None:
+def test_a_client_that_goes_away(
+        host: Any, files: Any, client: Any, folder: Path, kind: str, log: Any) -> None:
     with (folder / "file").open("wb") as file:
         file.write(os.urandom(30 << 20))
     server = files(host, Archives)

@@ -27,7 +27,7 @@ LAYERS = {
     "4a": ("handlers", "handlers.heads", "handlers.base", "handlers.paths", "handlers.types",
            "handlers.codings", "handlers.conditions", "handlers.ranges", "handlers.representations",
            "handlers.static", "handlers.script", "handlers.cgi", "handlers.replay", "handlers.zipping",
-           "handlers.archive", "handlers.multipart", "handlers.storing", "handlers.upload"),
+           "handlers.storing", "handlers.archive", "handlers.multipart", "handlers.upload"),
     "4b": ("serving", "serving.tls", "serving.unix", "serving.systemd", "serving.pidfile",
            "serving.listeners", "serving.processes", "serving.answers", "serving.bound", "serving._driver",
            "serving.loop",

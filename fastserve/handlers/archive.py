@@ -20,6 +20,7 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from fastserve.handlers.paths import FOLDER_FLAGS, NO_LINK, OPEN_FLAGS, descend, is_dotfile
+from fastserve.handlers.storing import BEGINNING
 from fastserve.handlers.zipping import ZipWriter
 from fastserve.limits import MAX_ARCHIVE_DEPTH
 
@@ -206,7 +207,9 @@ class Tree:
             if name is None:
                 os.close(self._levels.pop().fd)
                 continue
-            entry = None if self._hides and is_dotfile(name) else self._look(level, name)
+            # What is being uploaded is nobody's file yet.
+            is_shown = not (self._hides and is_dotfile(name)) and not name.startswith(BEGINNING)
+            entry = self._look(level, name) if is_shown else None
             if entry is not None:
                 yield entry
 

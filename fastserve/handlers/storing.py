@@ -89,6 +89,7 @@ class Upload:
         self.folder = folder
         self._temporary = f"{BEGINNING}{secrets.token_hex(8)}"
         self._fd = os.open(self._temporary, NEW_FILE, MODE, dir_fd=folder.fd)
+        self.process = os.getpid()
         unfinished.add(self)
 
     def write(self, data: bytes) -> None:
@@ -192,4 +193,5 @@ def keep_all(received: list[tuple[Upload, str]], overwrite: bool = False) -> lis
 def discard_all() -> None:
     """Leave no half file behind: threads that still receive are not waited for."""
     for upload in list(unfinished):
-        upload.discard()
+        if upload.process == os.getpid():  # and not of whom we were forked
+            upload.discard()

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from helpers import Reply, wait_until
 
+import fastserve
 from fastserve import limits
 from fastserve._chunks import ChunkDecoder
 from fastserve.handlers import archive, zipping
 from fastserve.handlers.archive import Tree, disposition
+from fastserve.handlers.storing import BEGINNING
 
 from .makers import Files, get, head
 
@@ -369,12 +371,6 @@ def test_offsets_past_32_bits() -> None:
 # -- What changes meanwhile -----------------------------------------------------------------------
 
 
-class Changing(Archives):
-    """Calls ``change`` when a file has been opened, before it is read."""
-
-    change: Callable[[], None]
-
-
 @pytest.fixture
 def when_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
     """A function that has something done once, when the first octets are to be read."""
@@ -502,6 +498,29 @@ def test_folders_in_one_another(files: Any, client: Any, folder: Path, over: int
 def test_the_bound_is_one_that_names_allow() -> None:
     """A name in a zip has 16 bits for its length."""
     assert (limits.MAX_ARCHIVE_DEPTH + 1) * 256 < 1 << 16
+
+
+@pytest.mark.parametrize("server_class", [fastserve.HTTPServer, fastserve.ThreadingHTTPServer])
+@KINDS
+def test_a_client_that_stops_reading(
+        server_class: Any, files: Any, client: Any, folder: Path, kind: str, log: Any) -> None:
+    """Is given up as with any other answer."""
+    with (folder / "file.png").open("wb") as file:
+        file.truncate(100 << 20)
+    lines: list[str] = []
+    impatient = type("Impatient", (server_class,), {"timeouts": limits.Timeouts(progress=0.2)})
+    peer = client(files(impatient, type("T", (Told,), {"lines": lines})))
+    peer.send(get(f"/?archive={kind}"))
+    assert wait_until(lambda: lines)
+    assert lines == ["Request timed out: TimeoutError('timed out')"]
+    assert not peer.rest().endswith(b"0\r\n\r\n")
+    assert log.text() == ""
+
+
+@KINDS
+def test_what_is_being_uploaded_is_not_in_it(files: Any, client: Any, folder: Path, kind: str) -> None:
+    (folder / f"{BEGINNING}0123").write_bytes(b"half")
+    assert unpack(download(client, files(base=Archives), f"/?archive={kind}")[1], kind) == {"served/": None}
 
 
 @KINDS

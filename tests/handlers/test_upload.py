@@ -161,8 +161,8 @@ def test_names(uploads: Any, tree: Path, target: str, name: str) -> None:
 
 @pytest.mark.parametrize("target", [
     "/", "/dir/", "/.", "/..", "/dir/..", "/%2e%2e", "/a%2Fb", "/..%2Fx", "/%2Fetc%2Fpasswd", "/a%00b",
-    "/a%0Ab", "/a%7F", "/a%C2%85", "/../x", "/dir/../../x", "/dir/../x", "/./x", "/dir/%2e%2e/x", "/" + "n" * 256,
-    "/" + "%E2%82%AC" * 86, "*", "/dir%2Fx", "/dir/%00/x",
+    "/a%0Ab", "/a%7F", "/a%C2%85", "/../x", "/dir/../../x", "/dir/../x", "/./x", "/dir/%2e%2e/x",
+    "/" + "n" * 256, "/" + "%E2%82%AC" * 86, "*", "/dir%2Fx", "/dir/%00/x",
 ])
 def test_no_names(uploads: Any, tree: Path, target: str) -> None:
     peer = uploads()
@@ -304,7 +304,8 @@ def test_names_that_are_taken(host: Any, uploads: Any, tree: Path) -> None:
     assert contents(tree / "dir") == {
         "file.txt": b"file",
         "file (1).txt": b"1", "file (2).txt": b"2", "deep (1)": b"3", ".bashrc": b"4", ".bashrc (1)": b"5",
-        "file (3).txt": b"1", "file (4).txt": b"2", "deep (2)": b"3", ".bashrc (2)": b"4", ".bashrc (3)": b"5"}
+        "file (3).txt": b"1", "file (4).txt": b"2", "deep (2)": b"3", ".bashrc (2)": b"4",
+        ".bashrc (3)": b"5"}
 
 
 def test_names_that_may_be_overwritten(uploads: Any, tree: Path) -> None:

@@ -7,6 +7,7 @@ Knows octets and a function that takes them, and no HTTP. handlers.archive calls
 """
 
 import binascii
+import itertools
 import os
 import stat
 import struct
@@ -16,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
+SAMPLE: Final = 1 << 15  # octets of a file by which it is judged
 IN_MEMORY: Final = 1 << 20  # octets of the directory that are not put into a file
 
 LOCAL: Final = struct.Struct("<4sHHHHHLLLHH")
@@ -80,8 +82,8 @@ class ZipWriter:
     def add_file(self, name: bytes, status: os.stat_result, blocks: Iterable[bytes], level: int) -> None:
         """Add a file of which ``status`` tells mode, time and how many octets ``blocks`` give at most.
 
-        ``level`` is zlib's. A file is never stored plainly: a reader that does not know its length finds the
-        end of it by the coding.
+        ``level`` is zlib's, and 0 for what has no use for another. A file is never stored plainly: a reader
+        that does not know its length finds the end of it by the coding.
         """
         self._add(name, status, blocks, level)
 
@@ -113,10 +115,12 @@ class ZipWriter:
 
     def _deflate(self, blocks: Iterable[bytes], level: int) -> tuple[int, int, int]:
         """Returns check sum, size, and size as it is written."""
-        packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+        blocks = iter(blocks)
+        first = next(blocks, b"")
+        packer = zlib.compressobj(0 if is_dense(first) else level, zlib.DEFLATED, -zlib.MAX_WBITS)
         crc = size = 0
         start = self._offset
-        for block in blocks:
+        for block in itertools.chain([first], blocks):
             crc = binascii.crc32(block, crc)
             size += len(block)
             packed = packer.compress(block)
@@ -142,6 +146,12 @@ class ZipWriter:
     def close(self) -> None:
         """Give up what waits for the end."""
         self._directory.close()
+
+
+def is_dense(octets: bytes) -> bool:
+    """Whether deflating what begins so is in vain: it takes thirty times as long as copying."""
+    sample = octets[:SAMPLE]
+    return len(zlib.compress(sample, 1)) > len(sample) * 0.97
 
 
 def is_utf8(name: bytes) -> bool:

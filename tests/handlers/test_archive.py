@@ -368,6 +368,23 @@ def test_offsets_past_32_bits() -> None:
     assert int.from_bytes(extra[4:12], "little") > 5 << 30
 
 
+@pytest.mark.parametrize(("name", "content", "packed"), [
+    ("text.txt", b"text\n" * 20_000, True), ("text.png", b"text\n" * 20_000, False),
+    ("drawing.svg", b"<g/>" * 20_000, True), ("text.GZ", b"text\n" * 20_000, False),
+    ("noise", os.urandom(100_000), False), ("short", b"abc", False),
+])
+def test_what_is_deflated(
+        files: Any, client: Any, folder: Path, name: str, content: bytes, packed: bool) -> None:
+    """But not what is dense already: that would only take long."""
+    (folder / name).write_bytes(content)
+    octets = download(client, files(base=Archives), "/?archive=zip")[1]
+    with zipfile.ZipFile(io.BytesIO(octets)) as opened:
+        info = opened.getinfo(f"served/{name}")
+        assert info.compress_type == zipfile.ZIP_DEFLATED
+        assert (info.compress_size < len(content)) == packed
+        assert opened.read(info) == content
+
+
 # -- What changes meanwhile -----------------------------------------------------------------------
 
 

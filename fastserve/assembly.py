@@ -107,6 +107,10 @@ def _bases(options: argparse.Namespace) -> Iterator[type]:
         from fastserve.handlers.authentication import AuthenticationMixin
 
         yield AuthenticationMixin
+    if options.upload is not None:
+        from fastserve.handlers.upload import UploadMixin
+
+        yield UploadMixin
     if options.cors is not None or options.isolate:
         from fastserve.handlers.sharing import SharingMixin
 
@@ -129,9 +133,20 @@ def _attributes(options: argparse.Namespace) -> dict[str, Any]:
     }
     if options.credentials is not None:
         found["credentials"] = options.credentials
+    if options.upload is not None:
+        found |= {"upload_directory": _upload_directory(options), "upload_limit": options.upload_limit,
+                  "upload_overwrite": options.upload_overwrite}
     if options.cors is not None or options.isolate:
         found |= _shared(options)
     return found
+
+
+def _upload_directory(options: argparse.Namespace) -> str:
+    """The folder's name beneath that of what is served, where it lies there, by whatever links."""
+    root, folder = os.path.realpath(str(options.directory)), os.path.realpath(str(options.upload))
+    if os.path.commonpath((root, folder)) != root:
+        return folder
+    return os.path.normpath(os.path.join(os.path.abspath(options.directory), os.path.relpath(folder, root)))
 
 
 def _shared(options: argparse.Namespace) -> dict[str, Any]:

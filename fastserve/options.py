@@ -88,8 +88,8 @@ def _add_security(add: Callable[..., Any]) -> None:
 def _add_uploads(add: Callable[..., Any]) -> None:
     add("--upload", metavar="DIR",
         help="take files into this folder and below, by the page, curl -T or curl -F")
-    add("--upload-limit", metavar="SIZE", type=words.size, default=limits.UPLOAD_LIMIT,
-        help=f"refuse what is larger (default: {limits.UPLOAD_LIMIT >> 30}G)")
+    add("--upload-limit", metavar="SIZE", type=words.size, default=limits.MAX_UPLOAD,
+        help=f"refuse what is larger (default: {limits.MAX_UPLOAD >> 30}G)")
     add("--upload-overwrite", action="store_true", help="let an upload take the place of a file")
 
 

@@ -219,7 +219,7 @@ def directory(path: str | None) -> str:
 
 
 def uploads(path: str | None) -> str | None:
-    """The folder that takes uploads, by its whole name."""
+    """The folder that takes uploads."""
     if path is None:
         return None
     try:
@@ -228,7 +228,7 @@ def uploads(path: str | None) -> str | None:
         raise Refusal(f"cannot upload to {path!r}: {reason(exc)}; give a folder that is there") from exc
     if not os.access(path, os.W_OK | os.X_OK):
         raise Refusal(f"cannot upload to {path!r}: this user may not write there")
-    return os.path.realpath(path)
+    return path
 
 
 def read_password(path: str) -> str:

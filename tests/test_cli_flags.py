@@ -161,6 +161,48 @@ def written(home: Path, text: str) -> str:
     return str(home / "made.pem")
 
 
+# -- Uploads -----------------------------------------------------------------------------------
+
+
+def test_uploads(home: Path) -> None:
+    with flags(home, "--upload", str(home / "empty"), "--upload-limit", "1K") as ask:
+        status, fields, _ = ask("/empty/new.txt", "-T", str(home / "file.txt"))
+        assert (status, fields["location"], ask("/empty/new.txt")[2]) == (201, "/empty/new.txt", "octets")
+        assert ask("/empty/new.txt", "-T", str(home / "file.txt"))[0] == 409
+        assert ask("/new.txt", "-T", str(home / "file.txt"))[0] in (403, 405)
+        assert ask("/empty/", "-F", f"file=@{home / 'file.txt'}")[0] == 201
+        (home / "large").write_bytes(b"x" * 1025)
+        assert ask("/empty/large", "-T", str(home / "large"))[0] == 413
+    assert (home / "empty" / "file.txt").read_bytes() == b"octets"
+
+
+def test_uploads_that_overwrite(home: Path) -> None:
+    (home / "other").write_text("other")
+    with flags(home, "--upload", ".", "--upload-overwrite", cwd=home) as ask:
+        assert (ask("/file.txt", "-T", str(home / "other"))[0], ask("/file.txt")[2]) == (204, "other")
+
+
+def test_a_drop_box(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    box = tmp_path_factory.mktemp("box")
+    with flags(home, "--upload", str(box)) as ask:
+        assert ask("/new.txt", "-T", str(home / "file.txt"))[0] == 201
+        assert ask("/new.txt")[0] == 404
+    assert (box / "new.txt").read_bytes() == b"octets"
+
+
+def test_uploads_into_a_folder_by_a_link(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    link = tmp_path_factory.mktemp("links") / "site"
+    link.symlink_to(home)
+    with flags(link, "--upload", str(home / "empty")) as ask:
+        assert ask("/empty/new.txt", "-T", str(home / "file.txt"))[0] == 201
+
+
+def test_uploads_by_who_may(home: Path) -> None:
+    with flags(home, "--upload", str(home), "--auth", "ann:x") as ask:
+        assert ask("/new.txt", "-T", str(home / "file.txt"))[0] == 401
+        assert ask("/new.txt", "-T", str(home / "file.txt"), "-u", "ann:x")[0] == 201
+
+
 # -- Settings ----------------------------------------------------------------------------------
 
 

@@ -30,7 +30,6 @@ from fastserve.handlers.paths import (
     resolve_known,
     split_target,
 )
-from fastserve.handlers.sharing import SharingMixin
 from fastserve.handlers.static import SimpleHTTPRequestHandler
 from fastserve.log import format_date
 
@@ -38,18 +37,15 @@ from fastserve.log import format_date
 # of it than what kind of thing it is.
 Source: TypeAlias = tuple[bytes, bool, bool]
 
-# What may stand before the handler: as long as nobody has changed it, what it says depends on data alone.
-MIXINS: Final = (SharingMixin,)
-
 # Of the handler's own names those that a class may set to something else: data, read when an answer is made.
 DATA: Final = frozenset(
     name
-    for kind in (*MIXINS, SimpleHTTPRequestHandler, BaseHTTPRequestHandler)
+    for kind in (SimpleHTTPRequestHandler, BaseHTTPRequestHandler)
     for name, value in vars(kind).items()
     if not name.startswith("_") and not hasattr(value, "__get__")
 ) | {
     "_control_char_table", "_encodings_map_default", "timeout", "rbufsize", "wbufsize",
-    "disable_nagle_algorithm",
+    "disable_nagle_algorithm", "always_headers",
 }
 
 # As that data, but that to look at it is to import it.
@@ -71,7 +67,10 @@ FREE: Final = DATA | HARMLESS | {MESSAGES}
 
 LIBRARY: Final = SimpleHTTPRequestHandler.__mro__
 # As they are now, whoever patches them later.
-OWN: Final = {kind: dict(vars(kind)) for kind in (*MIXINS, *LIBRARY)}
+OWN: Final = {kind: dict(vars(kind)) for kind in LIBRARY}
+# What may stand before the handler: what it says in answers to GET and HEAD depends on data alone, as long as
+# nobody has changed it since it was first seen. By name, as few servers import them.
+MIXINS: Final = {("fastserve.handlers.sharing", "SharingMixin"), ("fastserve.handlers.upload", "UploadMixin")}
 # What an instance has: a class that has something of that name does something with it.
 OF_INSTANCES: Final = frozenset({
     "client_address", "close_connection", "command", "connection", "directory", "extra_response_headers",
@@ -117,6 +116,15 @@ def inner_class(maker: Any) -> tuple[type, Mapping[str, Any]]:
     if type(kind) is not type or not issubclass(kind, SimpleHTTPRequestHandler):
         raise NotReplayable
     return kind, given
+
+
+def learn_mixins(kind: type) -> None:
+    """Remember what the library's own mixins of a class have, as they are first seen."""
+    for base in kind.__mro__:
+        module, name = base.__module__, base.__name__
+        is_ours = (module, name) in MIXINS and getattr(sys.modules.get(module), name, None) is base
+        if is_ours and base not in OWN:
+            OWN[base] = dict(vars(base))
 
 
 def overrides(kind: type) -> Iterator[tuple[str, Any]]:
@@ -235,6 +243,7 @@ class Replay:
     def _judge(self, kind: type) -> None:
         """Raises NotReplayable for any override but those of which something is known."""
         first: dict[str, Any] = {}
+        learn_mixins(kind)
         for name, value in overrides(kind):
             if name not in LOG and not (name == "end_headers" and is_said_to_be_pure(kind)):
                 raise NotReplayable

@@ -13,9 +13,11 @@ serve:
 test:
 	$(PYTHON) -m pytest
 
-check:
+STUBS = $(subst /,.,$(basename $(shell find fastserve -name '_*.pyi')))
+check:  # stubtest asks the modules that are built in place
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
+	$(PYTHON) -m mypy.stubtest --concise --allowlist tests/stubs.allowlist $(STUBS)
 	PATH="$$($(PYTHON) -c 'import sys; print(sys.prefix)')/bin:$$PATH" cython-lint fastserve
 
 debug sanitize:  # the test suite against a build of that kind, in build/

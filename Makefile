@@ -2,7 +2,7 @@
 
 PYTHON ?= python
 
-.PHONY: dev serve test check debug sanitize fuzz conformance programs bench results clean
+.PHONY: dev serve test check debug sanitize fuzz conformance programs wheel bench results clean
 
 dev:  # an editable install, built in place, with every tool
 	$(PYTHON) -m pip install -e '.[dev,bench]'
@@ -35,6 +35,9 @@ programs:  # other people's programs on fastserve, in an environment of their ow
 	build/programs/bin/python -m pip --quiet install '.[test]' -r tests/programs/requirements.txt
 	cd build/programs && bin/python -m pytest --config-file=../../pyproject.toml ../../tests/programs
 
+wheel:  # as published, installed and used where no compiler is; in build/wheel/dist
+	.ci/wheel $(PYTHON)
+
 bench:
 	$(PYTHON) bench/run.py
 
@@ -47,5 +50,5 @@ results:  # everything that is measured, for two hours and more, and bench/RESUL
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
-	rm -f fastserve/*.so
+	rm -f fastserve/*.so fastserve/serving/*.so
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,8 +1,9 @@
 """Whether an installed fastserve works at all: `python tests/smoke.py [--installed] [unittest's arguments]`.
 
 It needs nothing but Python and the package, so it also runs where neither pytest nor a compiler is: .ci/wheel
-and cibuildwheel run it against the wheels that they have made. With --installed the package must be one that pip
-has put there, whole, and without sources of the core. A certificate is made by the openssl command, or by trustme.
+and cibuildwheel run it against the wheels that they have made. With --installed the package must be one that
+pip has put there, whole, and without sources of the core. A certificate is made by the openssl command, or by
+trustme.
 """
 
 import contextlib

@@ -2,7 +2,7 @@
 
 PYTHON ?= python
 
-.PHONY: dev serve test check debug sanitize fuzz conformance programs bench results docs docs-serve clean
+.PHONY: dev serve test check debug sanitize fuzz conformance programs wheel bench results docs docs-serve clean
 
 dev:  # an editable install, built in place, with every tool
 	$(PYTHON) -m pip install -e '.[dev,bench]'
@@ -13,9 +13,11 @@ serve:
 test:
 	$(PYTHON) -m pytest
 
-check:
+STUBS = $(subst /,.,$(basename $(shell find fastserve -name '_*.pyi')))
+check:  # stubtest asks the modules that are built in place
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
+	$(PYTHON) -m mypy.stubtest --concise --allowlist tests/stubs.allowlist $(STUBS)
 	PATH="$$($(PYTHON) -c 'import sys; print(sys.prefix)')/bin:$$PATH" cython-lint fastserve
 
 debug sanitize:  # the test suite against a build of that kind, in build/
@@ -39,6 +41,9 @@ docs:  # the documentation, into build/docs; pip install -e '.[docs]' brings wha
 docs-serve:  # the same on port 8001, built again at each change
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs serve --dev-addr 127.0.0.1:8001
 
+wheel:  # as published, installed and used where no compiler is; in build/wheel/dist
+	.ci/wheel $(PYTHON)
+
 bench:
 	$(PYTHON) bench/run.py
 
@@ -51,5 +56,5 @@ results:  # everything that is measured, for two hours and more, and bench/RESUL
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
-	rm -f fastserve/*.so
+	rm -f fastserve/*.so fastserve/serving/*.so
 	find . -name __pycache__ -prune -exec rm -rf {} +

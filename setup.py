@@ -5,13 +5,18 @@ Everything declarative stands in pyproject.toml. Environment switches (any non-e
 FASTSERVE_DEBUG     bounds and None checks, assertions, -O0, warnings of both compilers are errors
 FASTSERVE_SANITIZE  the debug build under AddressSanitizer and UndefinedBehaviorSanitizer
 FASTSERVE_FUZZ      the sanitizer build, made so that libFuzzer sees what is reached; asks for CC=clang
+
+SOURCE_DATE_EPOCH   seconds since 1970: the source archive is the same octets whenever and wherever it is made
+CFLAGS              with flags of your own, the release build keeps the debug information that they ask for
 """
 
+import gzip
 import os
+import tarfile
 
-import Cython.Compiler.Options
-from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
 FUZZ = bool(os.environ.get("FASTSERVE_FUZZ"))
 SANITIZE = FUZZ or bool(os.environ.get("FASTSERVE_SANITIZE"))
@@ -45,7 +50,10 @@ WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unused
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined",
               "-fno-omit-frame-pointer"]
 
-compile_args = ["-O0", "-g", "-UNDEBUG", *WARNINGS] if DEBUG else ["-O3"]
+# Python's own flags ask for debug information: four fifths of a wheel, and where it was built.
+RELEASE = ["-O3", f"-ffile-prefix-map={os.getcwd()}=.", *([] if os.environ.get("CFLAGS") else ["-g0"])]
+
+compile_args = ["-O0", "-g", "-UNDEBUG", *WARNINGS] if DEBUG else RELEASE
 link_args = []
 if SANITIZE:
     compile_args += SANITIZERS
@@ -54,23 +62,57 @@ if FUZZ:  # the fuzzer brings the sanitizers' runtime along
 elif SANITIZE:
     link_args += SANITIZERS
 
-Cython.Compiler.Options.warning_errors = DEBUG
+
+class CythonFirst(build_ext):
+    """Cython when extensions are built, and not for a source archive or the metadata alone."""
+
+    def finalize_options(self):
+        import Cython.Compiler.Options
+        from Cython.Build import cythonize
+
+        Cython.Compiler.Options.warning_errors = DEBUG
+        self.distribution.ext_modules = cythonize(
+            self.distribution.ext_modules, build_dir=f"build/{KIND}/cython", compiler_directives=DIRECTIVES)
+        super().finalize_options()
+
+
+class SameOctets(sdist):
+    """A source archive that shows no clock, no user and no umask, where SOURCE_DATE_EPOCH is set."""
+
+    def make_archive(self, base_name, format, root_dir=None, base_dir=None, owner=None, group=None):
+        epoch = os.environ.get("SOURCE_DATE_EPOCH")
+        if format != "gztar" or not epoch:
+            return super().make_archive(base_name, format, root_dir, base_dir, owner, group)
+
+        def plain(member):
+            member.uid = member.gid = 0
+            member.uname = member.gname = ""
+            member.mtime = int(epoch)
+            member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+            return member
+
+        name = f"{base_name}.tar.gz"
+        with (open(name, "wb") as file, gzip.GzipFile("", "wb", 9, file, int(epoch)) as packed,
+              tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar):
+            tar.add(base_dir, filter=plain)  # what is in a folder is added by name
+        return name
+
 
 setup(
-    ext_modules=cythonize(
-        [
-            Extension(
-                f"fastserve.{name}",
-                [f"fastserve/{name.replace('.', '/')}.pyx"],
-                define_macros=[("FASTSERVE_DEBUG", "1")] if DEBUG else [],
-                extra_compile_args=compile_args,
-                extra_link_args=link_args,
-            )
-            for name in MODULES
-        ],
-        build_dir=f"build/{KIND}/cython",
-        compiler_directives=DIRECTIVES,
-    ),
-    # A folder for each kind, so that no object file of one is ever taken for that of another.
-    options={"build": {"build_base": f"build/{KIND}"}},
+    ext_modules=[
+        Extension(
+            f"fastserve.{name}",
+            [f"fastserve/{name.replace('.', '/')}.pyx"],
+            define_macros=[("FASTSERVE_DEBUG", "1")] if DEBUG else [],
+            extra_compile_args=compile_args,
+            extra_link_args=link_args,
+        )
+        for name in MODULES
+    ],
+    cmdclass={"build_ext": CythonFirst, "sdist": SameOctets},
+    options={
+        # A folder for each kind, so that no object file of one is ever taken for that of another.
+        "build": {"build_base": f"build/{KIND}"},
+        "build_ext": {"parallel": str(os.cpu_count() or 1)},
+    },
 )

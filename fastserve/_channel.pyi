@@ -7,6 +7,7 @@ from fastserve._deadlines import Deadlines
 
 @final
 class Descriptor: ...
+@final
 class Piece: ...
 
 @final

@@ -22,8 +22,8 @@ class Connection:
     handler: Any
     registered: int
     timer: float
-    def __new__(
-        cls,
+    def __init__(
+        self,
         sock: socket.socket,
         client_address: Any,
         now: float,
@@ -32,7 +32,7 @@ class Connection:
         ending: Ending | None = None,
         deadlines: Deadlines | None = None,
         recordings: Recordings | None = None,
-    ) -> Connection: ...
+    ) -> None: ...
     @property
     def sock(self) -> socket.socket: ...
     @property

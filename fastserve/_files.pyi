@@ -4,6 +4,7 @@ from typing import Any, final
 
 DATE_FIELD: bytes
 
+@final
 class Source: ...
 
 @final
@@ -17,7 +18,7 @@ class Take:
 
 @final
 class Recordings:
-    def __new__(cls, policy: Any, kinds: tuple[type, ...], most: int = ...) -> Recordings: ...
+    def __init__(self, policy: Any, kinds: tuple[type, ...], most: int = ...) -> None: ...
     def __len__(self) -> int: ...
     @property
     def most(self) -> int: ...

@@ -8,19 +8,20 @@ from fastserve._files import Recordings
 from fastserve._poller import Poller
 from fastserve._timers import Timers
 
+@final
 class Asked: ...
 
 @final
 class Lane:
-    def __new__(
-        cls,
+    def __init__(
+        self,
         poller: Poller,
         timers: Timers,
         connections: set[Connection],
         ending: Ending,
         deadlines: Deadlines,
         recordings: Recordings | None = None,
-    ) -> Lane: ...
+    ) -> None: ...
     @property
     def recordings(self) -> Recordings | None: ...
     @property

@@ -2,6 +2,8 @@
 
 from typing import Any, final
 
+from fastserve._tally import Tally
+
 DATE_FIELD: bytes
 
 class Source: ...
@@ -17,7 +19,9 @@ class Take:
 
 @final
 class Recordings:
-    def __new__(cls, policy: Any, kinds: tuple[type, ...], most: int = ...) -> Recordings: ...
+    def __new__(
+        cls, policy: Any, kinds: tuple[type, ...], most: int = ..., tally: Tally | None = None
+    ) -> Recordings: ...
     def __len__(self) -> int: ...
     @property
     def most(self) -> int: ...

@@ -6,6 +6,7 @@ from fastserve._conn import Connection
 from fastserve._deadlines import Deadlines, Ending
 from fastserve._files import Recordings
 from fastserve._poller import Poller
+from fastserve._tally import Tally
 from fastserve._timers import Timers
 
 class Asked: ...
@@ -20,6 +21,7 @@ class Lane:
         ending: Ending,
         deadlines: Deadlines,
         recordings: Recordings | None = None,
+        tally: Tally | None = None,
     ) -> Lane: ...
     @property
     def recordings(self) -> Recordings | None: ...

@@ -68,6 +68,17 @@ FREE: Final = DATA | HARMLESS | {MESSAGES}
 LIBRARY: Final = SimpleHTTPRequestHandler.__mro__
 # As they are now, whoever patches them later.
 OWN: Final = {kind: dict(vars(kind)) for kind in LIBRARY}
+
+
+def admit(mixin: type) -> None:
+    """Take a class of the library's that changes no answer, but logs it in a way of its own.
+
+    For that it may have ``_fastserve_log_opening(second)``, what a line has between host and message, or
+    ``_fastserve_log_recorded(status, size)``, which writes the line of an answer that is sent again.
+    """
+    OWN[mixin] = dict(vars(mixin))
+
+
 # What an instance has: a class that has something of that name does something with it.
 OF_INSTANCES: Final = frozenset({
     "client_address", "close_connection", "command", "connection", "directory", "extra_response_headers",
@@ -193,6 +204,7 @@ class Replay:
         self._follows = self._hides = False
         self._pages: tuple[str, ...] = ()
         self._months: Any = ()
+        self._opening: Any = None
 
     def may_replay(self) -> bool:
         """Whether there is a class that may be replayable, now or later on; it is ``kind`` then."""
@@ -231,7 +243,9 @@ class Replay:
             if name not in LOG and not (name == "end_headers" and is_said_to_be_pure(kind)):
                 raise NotReplayable
             first.setdefault(name, value)  # the one that is called
-        self.hooked = any(name in LOG and not is_empty(value) for name, value in first.items())
+        self._opening = getattr(kind, "_fastserve_log_opening", None)
+        self.hooked = hasattr(kind, "_fastserve_log_recorded") or any(
+            name in LOG and not is_empty(value) for name, value in first.items())
         self.lines = not self.hooked and "log_message" not in first
         self.stateless = not self.hooked and not any(methods_of_its_own(kind))
 
@@ -285,9 +299,11 @@ class Replay:
 
     # -- The log ---------------------------------------------------------------------------------
 
-    def log_date(self, second: int) -> str:
-        """Return the local time as the class's log has it."""
-        return format_date(second, self._months)
+    def log_opening(self, second: int) -> str:
+        """Return what a line of the class's log has between the client's address and the message."""
+        if self._opening is not None:
+            return str(self._opening(second))
+        return f" - - [{format_date(second, self._months)}] "
 
     def write(self, text: str) -> None:
         """Write lines where log_message() does. The answers do not depend on it."""
@@ -295,8 +311,8 @@ class Replay:
             with contextlib.suppress(OSError, ValueError):  # a closed pipe, a closed file
                 sys.stderr.write(text)
 
-    def tell(self, handler: Any, head: RequestHead, status: int) -> bool:
-        """Have a handler log a request that it is not to answer, as if it did.
+    def tell(self, handler: Any, head: RequestHead, status: int, size: int) -> bool:
+        """Have a handler log a request that it is not to answer, as if it did; ``size`` is that of the body.
 
         Returns whether it need not: what a hook has set on the handler counts for the answer, which is not
         logged again then.
@@ -305,6 +321,10 @@ class Replay:
             return False
         handler._fastserve_begin(head)
         closes = handler.close_connection
+        recorded = getattr(handler, "_fastserve_log_recorded", None)
+        if recorded is not None:
+            recorded(status, size)
+            return True
         handler.log_request(HTTPStatus(status))
         said = handler.close_connection
         if said == closes and self._answers_alike(handler):

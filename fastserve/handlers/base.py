@@ -571,11 +571,9 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     def _fastserve_body_size(self) -> int | None:
         """How many bytes of a body have been written; None where the writer cannot tell."""
-        writer = self.__writer
-        if writer is None or self.wfile is not writer or writer.body_size < 0:
-            return None
-        size: int = writer.body_size
-        return size
+        wfile: Any = self.wfile
+        size: int = wfile.body_size if wfile is self.__writer else -1
+        return size if size >= 0 else None
 
     def log_date_time_string(self) -> str:
         """Return the local time as the log has it."""

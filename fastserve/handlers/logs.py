@@ -11,7 +11,7 @@ octets the body had; those of a large file may still be on their way. Each line 
 character of a client's reaches it. For an error there is no other line: JSON has what it was in the same one.
 
 Answers that are sent again from a recording get the same lines. Where nothing in a line is the client's but
-its address, the lane writes them itself; where Referer and User-Agent are, it asks a handler (handlers.replay).
+its address, the lane writes them itself; where Referer and User-Agent are, it asks a handler.
 
 Knows BaseHTTPRequestHandler, and no stream but sys.stderr. The command line calls it.
 """

@@ -19,7 +19,7 @@ import math
 import mmap
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -31,7 +31,7 @@ ROWS_TO_SPARE: Final = 4
 
 PROC: Final = Path("/proc")
 
-Labels: TypeAlias = dict[str, object]
+Labels: TypeAlias = Mapping[str, object]
 Sample: TypeAlias = tuple[Labels, float]
 
 # Name, type, what it says, and the name in Tally.

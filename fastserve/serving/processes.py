@@ -191,7 +191,7 @@ class Supervisor:
         ready: Callable[[], object] | None,
         reload: Callable[[], object] | None,
         ending: Callable[[], object] | None,
-        relay: Sequence[int],
+        relay: Sequence[int] = (),
     ) -> None:
         self._server = server
         self._grace = grace

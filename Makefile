@@ -2,7 +2,7 @@
 
 PYTHON ?= python
 
-.PHONY: dev serve test check debug sanitize fuzz conformance programs bench results clean
+.PHONY: dev serve test check debug sanitize fuzz conformance programs bench results docs docs-serve clean
 
 dev:  # an editable install, built in place, with every tool
 	$(PYTHON) -m pip install -e '.[dev,bench]'
@@ -32,6 +32,12 @@ programs:  # other people's programs on fastserve, in an environment of their ow
 	$(PYTHON) -m venv --clear build/programs
 	build/programs/bin/python -m pip --quiet install '.[test]' -r tests/programs/requirements.txt
 	cd build/programs && bin/python -m pytest --config-file=../../pyproject.toml ../../tests/programs
+
+docs:  # the documentation, into build/docs; pip install -e '.[docs]' brings what it needs
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --clean
+
+docs-serve:  # the same on port 8001, built again at each change
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs serve --dev-addr 127.0.0.1:8001
 
 bench:
 	$(PYTHON) bench/run.py

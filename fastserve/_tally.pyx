@@ -1,11 +1,11 @@
 """Counts of what a server has done, in memory that its processes may share.
 
-Each process counts in a row of its own, and whoever is asked adds them up. What has been counted stays when the
-process has ended, and the next one goes on from there: a sum never becomes less. What a process only has for the
-moment, such as connections, counts as long as it owns the row.
+Each process counts in a row of its own, and whoever is asked adds them up. What has been counted stays when
+the process has ended, and the next one goes on from there: a sum never becomes less. What a process only has
+for the moment, such as connections, counts as long as it owns the row.
 
-It knows numbers and memory. Who made the memory, and whether the owner of a row is alive, serving.metrics knows.
-_conn, _writer and _files count; where nobody wants to know, they have None.
+It knows numbers and memory. Who made the memory, and whether the owner of a row is alive, serving.metrics
+knows. _conn, _writer and _files count; where nobody wants to know, they have None.
 """
 
 cimport cython
@@ -134,7 +134,7 @@ cdef class Tally:
         return {name: fs_get(cells + <int>OPEN + <int>number) for number, name in enumerate(GAUGES)}
 
     def answers(self):
-        """Return (method, code, count) for whatever was answered, a str and two ints; code 0 for no known one."""
+        """Return (method, code, count) for whatever was answered, a str and two ints; code 0: none of ours."""
         cdef list found = []
         cdef int cell, code
         cdef int64_t count

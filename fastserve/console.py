@@ -16,6 +16,8 @@ from typing import Any, Final
 
 # What a pipe that is ready takes without waiting (POSIX: at least 512 bytes).
 PIPE_BUF: Final = getattr(select, "PIPE_BUF", 512)
+# Between two looks at whether we are leaving, in seconds.
+SLICE: Final = 0.1
 # For a reader who does not empty a full pipe, in seconds, and only once.
 READER_PATIENCE: Final = 1.0
 
@@ -39,6 +41,17 @@ def say(line: str) -> None:
     # Nobody reads. What print has buffered must still go somewhere when the interpreter exits.
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def is_terminal() -> bool:
+    """Whether a person reads what we say."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def may_colour(file: Any) -> bool:
+    """Whether a stream is a terminal that shows colours, and nobody wants none (no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return bool(not plain and file is not None and file.isatty())
 
 
 def say_at_once(line: str) -> None:
@@ -91,15 +104,25 @@ class Log(io.FileIO):
             Log.waiting = threading.current_thread() is threading.main_thread()
             with contextlib.suppress(OSError, Unheard), self._turn() as mine:
                 rest = data if mine else b""
-                while rest and self._has_room():  # a pipe may take part of what is longer than PIPE_BUF
-                    piece = rest[:PIPE_BUF] if self.leaving else rest
+                whole = Log.waiting or self._takes_all()
+                while rest and self._has_room(whole):  # a pipe may take part of what is longer than PIPE_BUF
+                    piece = rest if whole and not self.leaving else rest[:PIPE_BUF]
                     rest = rest[super().write(piece) or len(rest) :]
         finally:
             Log.waiting = False
         return len(data)
 
-    def _has_room(self) -> bool:
-        """Whether to write: while leaving only if somebody reads."""
+    def _takes_all(self) -> bool:
+        """Whether it never waits for a reader."""
+        return stat.S_ISREG(os.fstat(self.fileno()).st_mode)
+
+    def _has_room(self, whole: bool) -> bool:
+        """Whether to write: while leaving only if somebody reads. Other threads wait in slices until then.
+
+        No signal gets them out of a write.
+        """
+        while not (whole or self.leaving or takes_more(self, SLICE)):
+            pass
         if self.leaving and not takes_more(self, self.patience):
             Log.patience = 0.0
             return False

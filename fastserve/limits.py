@@ -127,6 +127,20 @@ THREAD_IDLE: Final = 10.0
 # Free ones that are kept all the same (Apache's MinSpareThreads: 75): the next reserve is not to be started.
 SPARE_THREADS: Final = 1
 
+# -- Transfers of files (enforced by handlers.multipart, handlers.upload and handlers.archive) ----------
+
+# A boundary between parts (RFC 2046 5.1.1), the head of one part, and parts in one form (Werkzeug: 1000;
+# PHP: 20 files). Python's email package has no such bounds.
+MAX_BOUNDARY: Final = 70
+MAX_PART_HEAD: Final = 16384
+MAX_PARTS: Final = 1000
+# What one request may upload unless a class says another number (nginx: 1 MiB; Caddy has no bound).
+MAX_UPLOAD: Final = 1 << 30
+# Of how many names " (1)", " (2)", ... the first free one is looked for.
+MAX_NUMBERED: Final = 10000
+# Folders within folders in an archive: each of them that is open holds a descriptor.
+MAX_ARCHIVE_DEPTH: Final = 200
+
 # -- CGI scripts (enforced by handlers.script) --------------------------------------------------
 
 # Without a byte from or to a script (Apache's TimeOut and nginx's fastcgi_read_timeout: 60 s).

@@ -1,246 +1,108 @@
-"""The words of the command line, and what they say: every option is read and judged here.
+"""The options of the command line: their names, groups and helps, and how the words are read.
 
-Whatever is wrong with one becomes a Refusal. Knows no server and no signal. cli calls it.
+What each word stands for is judged in words, and what the environment and fastserve.toml say in settings.
+Knows no server and no signal. cli calls it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import math
 import os
-import socket
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from fastserve import limits
+from fastserve import limits, words
 from fastserve.handlers.paths import CAN_REFUSE_LINKS
 from fastserve.handlers.static import SimpleHTTPRequestHandler
-from fastserve.serving.answers import check_path
+from fastserve.words import Refusal
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable
-
-    from fastserve.serving.pidfile import PidFile
+    import socket
+    from collections.abc import Callable, Iterable, Sequence
 
 PORT: Final = 8000
-PROTOCOLS: Final = ("HTTP/1.1", "HTTP/1.0")  # the first is the default
-TOKEN_MARKS: Final = "!#$%&'*+-.^_`|~"  # RFC 9110 5.6.2, beside letters and digits
+LOG_FORMATS: Final = ("http.server", "common", "combined", "json")  # the first is the default
+SHELLS: Final = ("bash", "zsh", "tcsh")
 
-
-class Refusal(Exception):
-    """Why nothing can be served; the text is for the person at the keyboard."""
-
-
-def reason(exc: Exception) -> str:
-    return getattr(exc, "strerror", None) or str(exc)
-
-
-def _port(text: str) -> int:
-    if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= 65535:
-        return int(text)
-    raise Refusal(f"port {text!r} is not a number from 0 to 65535")
-
-
-def _workers(text: str) -> int:
-    if text == "auto":
-        from fastserve.serving import processes
-
-        return processes.usable_cpus()
-    if text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= limits.MAX_WORKERS:
-        return int(text)
-    raise Refusal(f"number of workers {text!r} is neither auto nor from 1 to {limits.MAX_WORKERS}")
-
-
-def _grace(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 0 <= float(text) < math.inf:
-            return float(text)
-    raise Refusal(f"grace {text!r} is not a number of seconds")
-
-
-def _connections(text: str) -> int:
-    if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) > 0:
-        return int(text)
-    raise Refusal(f"--max-connections {text!r} is not a number from 1 up")
-
-
-def _health_path(text: str) -> str:
-    try:
-        check_path(text)
-    except ValueError as exc:
-        raise Refusal(f"--health path {text!r} is not right: {exc}") from exc
-    return text
-
-
-def _pidfile(path: str) -> PidFile:
-    from fastserve.serving.pidfile import PidFile
-
-    try:
-        return PidFile(path)
-    except (OSError, ValueError) as exc:
-        raise Refusal(f"cannot use the pidfile {path!r}: {reason(exc)}") from exc
-
-
-def _protocol(text: str) -> str:
-    version = text.upper()
-    if version in PROTOCOLS:
-        return version
-    raise Refusal(f"protocol {text!r} is not known; choose HTTP/1.1 or HTTP/1.0")
-
-
-def _header_value(text: str) -> str:
-    """Return the text if a header can carry it: else every answer would fail, one by one."""
-    if any(c in "\r\n\0" or c > "\xff" for c in text):
-        raise Refusal(f"header value {text!r} must be one line of latin-1 text")
-    return text
-
-
-def _charset(text: str) -> str:
-    if text and all(c.isascii() and (c.isalnum() or c in TOKEN_MARKS) for c in text):
-        return text
-    raise Refusal(f"charset {text!r} is no name of one; utf-8 is what most text is in")
-
-
-def _header(name: str, value: str) -> tuple[str, str]:
-    if not name or not all(c.isascii() and (c.isalnum() or c in TOKEN_MARKS) for c in name):
-        raise Refusal(f"header name {name!r} must consist of letters, digits and {TOKEN_MARKS}")
-    return name, _header_value(value)
-
-
-def _seconds(text: str) -> float:
-    number = _number(text)
-    if 0 < number <= limits.LONGEST:
-        return number
-    raise Refusal(f"timeout {text!r} is not a number of seconds above 0")
-
-
-def _rate(text: str) -> float:
-    number = _number(text)
-    if 0 <= number <= limits.LONGEST:
-        return number
-    raise Refusal(f"minimum rate {text!r} is not a number of bytes a second, or 0 for none")
-
-
-def _number(text: str) -> float:
-    """Return what the text is as a decimal number, -1 where it is none."""
-    try:
-        return float(text) if text.isascii() and "_" not in text else -1
-    except ValueError:
-        return -1
-
-
-def _directory(path: str | None) -> str:
-    try:
-        found = os.getcwd() if path is None else path
-        os.stat(os.path.join(found, ""))  # the slash at the end asks for a directory
-    except (OSError, ValueError) as exc:
-        named = "the current directory" if path is None else f"directory {path!r}"
-        raise Refusal(f"cannot serve {named}: {reason(exc)}; give --directory one that is there") from exc
-    return found
-
-
-def read_password(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read().strip()
-    except (OSError, ValueError) as exc:
-        raise Refusal(f"cannot read the password file {path!r}: {reason(exc)}") from exc
-
-
-def make_parser() -> argparse.ArgumentParser:
-    import argparse  # here, because importing fastserve must not pay for it
-
-    class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> NoReturn:
-            _refuse(message)
-
-    parser = Parser(prog=_prog(), description="Serve the files of a directory over HTTP.")
-    _add_usual(parser.add_argument)
-    _add_timeouts(parser.add_argument_group("how long clients may take").add_argument)
-    _add_service(parser.add_argument_group("running as a service").add_argument)
-    return parser
-
-
-class Plain:
-    """Reads lines of whole options and their values, as argparse would, and no others.
-
-    argparse and what it imports take as long as all of fastserve.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[str, dict[str, Any]] = {}
-        self._values: dict[str, Any] = {}
-        for adds in (_add_usual, _add_timeouts, _add_service):
-            adds(self._add)
-
-    def _add(self, *names: str, **about: Any) -> None:
-        about["dest"] = names[-1].lstrip("-").replace("-", "_")
-        self._known.update((name, about) for name in names)
-        default = False if about.get("action") == "store_true" else None
-        self._values[about["dest"]] = about.get("default", default)
-
-    def read(self, words: Iterable[str]) -> SimpleNamespace | None:
-        """Return what the words say; None where argparse is to be asked. Raises Refusal."""
-        self._values.pop("version")
-        left, positional = iter(words), False
-        for word in left:
-            is_option = word.startswith("-")
-            about = self._known.get(word if is_option else "port")
-            if about is None or about.get("action") not in (None, "store_true"):
-                return None
-            if not is_option:
-                if positional:  # one port too many
-                    return None
-                positional = True
-            value: Any = True
-            if "action" not in about:
-                text = next(left, "-") if is_option else word
-                if text.startswith("-"):
-                    return None
-                value = about.get("type", str)(text)
-            self._values[about["dest"]] = value
-        return SimpleNamespace(**self._values)
+# -- What there is -----------------------------------------------------------------------------
 
 
 def _add_usual(add: Callable[..., Any]) -> None:
-    add("port", nargs="?", type=_port, help=f"listen on this port, 0 for any free one (default: {PORT})")
+    add("port", nargs="?", type=words.port, help=f"listen on this port, 0 for any free one (default: {PORT})")
     add("-b", "--bind", metavar="ADDRESS", help="listen on this address (default: all, IPv6 and IPv4)")
     add("-d", "--directory", metavar="DIR", help="serve this directory (default: the current one)")
-    add("-p", "--protocol", metavar="VERSION", type=_protocol, default=PROTOCOLS[0],
+    add("-p", "--protocol", metavar="VERSION", type=words.protocol, default=words.PROTOCOLS[0],
         help="speak this HTTP version, HTTP/1.1 or HTTP/1.0 (default: %(default)s)")
     add("--cgi", action="store_true",
         help="run scripts in /cgi-bin and /htbin, as user nobody if started by root")
-    add("--content-type", metavar="TYPE", type=_header_value,
-        default=SimpleHTTPRequestHandler.default_content_type,
-        help="content type of files whose name does not tell it (default: %(default)s)")
-    add("--charset", metavar="NAME", type=_charset,
-        help="charset of text files, such as utf-8 (default: none is named)")
-    add("--precompressed", action="store_true",
-        help="send name.br, name.zst or name.gz for a name, to clients that take it")
-    add("--no-symlinks", action="store_true", help="send and list nothing behind a symbolic link")
-    add("--hide-dotfiles", action="store_true",
-        help="send and list nothing whose name begins with a dot, but /.well-known")
-    add("--tls-cert", metavar="PATH", help="serve HTTPS with the certificate chain in this PEM file")
-    add("--tls-key", metavar="PATH", help="PEM file of its private key (default: the certificate's file)")
-    add("--tls-password-file", metavar="PATH", help="file that holds the password of the private key")
     add("-H", "--header", nargs=2, action="append", metavar=("NAME", "VALUE"),
         help="send this header with every file and listing (may be repeated)")
-    add("--workers", metavar="N", type=_workers,
-        help="serve with N processes, auto for one on each CPU (default: this one alone)")
-    add("--grace", metavar="SECONDS", type=_grace, default=limits.DRAIN_GRACE,
-        help="when stopped, answer what has been asked for, this long (default: %(default)g)")
+    add("--config", metavar="FILE",
+        help="read settings from this file (default: fastserve.toml, if it is here)")
+    add("--print-completion", metavar="SHELL", type=_shell,
+        help="print what completes these options in bash, zsh or tcsh, and end")
     add("--version", action="version", version=_version())
 
 
-def _add_service(add: Callable[..., Any]) -> None:
-    add("--unix", metavar="PATH", help="listen on this unix socket instead of a port")
-    add("--pidfile", metavar="PATH", type=_pidfile, help="keep the process's id in this file while serving")
-    add("--health", metavar="PATH", type=_health_path,
-        help="answer this path with 200 and ok, unlogged, whatever else is going on")
-    add("--max-connections", metavar="N", type=_connections,
-        help="hold no more connections at once: idle ones are closed, then new clients get 503")
+def _add_files(add: Callable[..., Any]) -> None:
+    add("--content-type", metavar="TYPE", type=words.header_value,
+        default=SimpleHTTPRequestHandler.default_content_type,
+        help="content type of files whose name does not tell it (default: %(default)s)")
+    add("--charset", metavar="NAME", type=words.charset,
+        help="charset of text files, such as utf-8 (default: none is named)")
+    add("--precompressed", action="store_true",
+        help="send name.br, name.zst or name.gz for a name, to clients that take it")
+    add("--no-precompressed", dest="precompressed", action="store_false",
+        help="send files as they are (the default)")
+    add("--no-listing", action="store_true", help="do not list folders that have no index page")
+    add("--no-symlinks", action="store_true", help="send and list nothing behind a symbolic link")
+    add("--hide-dotfiles", action="store_true",
+        help="send and list nothing whose name begins with a dot, but /.well-known")
+    add("--spa", metavar="FILE", nargs="?", const="index.html", type=words.page,
+        help="send this page where there is no file, for a single-page app (default: index.html)")
+
+
+def _add_browsers(add: Callable[..., Any]) -> None:
+    add("--cors", metavar="ORIGIN", nargs="?", const="*", type=words.origin,
+        help="let pages of this origin read what is served (default: of all)")
+    add("--isolate", action="store_true",
+        help="isolate pages from other origins (COOP, COEP, CORP), for SharedArrayBuffer")
+    add("--no-cache", action="store_true",
+        help="have browsers ask each time whether a file has changed (Cache-Control: no-cache)")
+    add("--cache-control", metavar="VALUE", type=words.header_value,
+        help="send this Cache-Control with files, such as max-age=3600")
+
+
+def _add_security(add: Callable[..., Any]) -> None:
+    add("--auth", metavar="USER:PASSWORD", action="append", type=words.user,
+        help="ask for this name and password (may be repeated); sha256:HEX and sha512:HEX are digests")
+    add("--auth-file", metavar="FILE", help="file of lines USER:PASSWORD, also those of htpasswd -B")
+    add("--tls-cert", metavar="PATH", help="serve HTTPS with the certificate chain in this PEM file")
+    add("--tls-key", metavar="PATH", help="PEM file of its private key (default: the certificate's file)")
+    add("--tls-password-file", metavar="PATH", help="file that holds the password of the private key")
+    add("--tls-self-signed", action="store_true",
+        help="serve HTTPS with a certificate made for this run, which browsers warn of")
+
+
+def _add_uploads(add: Callable[..., Any]) -> None:
+    add("--upload", metavar="DIR",
+        help="take files into this folder and below, by the page, curl -T or curl -F")
+    add("--upload-limit", metavar="SIZE", type=words.size, default=limits.MAX_UPLOAD,
+        help=f"refuse what is larger (default: {limits.MAX_UPLOAD >> 30}G)")
+    add("--upload-overwrite", action="store_true", help="let an upload take the place of a file")
+
+
+def _add_telling(add: Callable[..., Any]) -> None:
+    add("--log-format", metavar="FORMAT", type=_log_format, default=LOG_FORMATS[0],
+        help=f"log requests as {', '.join(LOG_FORMATS[:-1])} or {LOG_FORMATS[-1]} (default: %(default)s)")
+    add("--log-file", metavar="FILE",
+        help="append the log to this file, which is opened anew at SIGUSR1 (default: stderr)")
+    add("--quiet", action="store_true", help="log no requests, and say no more than where to find it")
+    add("--metrics", metavar="PATH", type=words.metrics,
+        help="answer this path with figures for Prometheus, unlogged")
+    add("--open", action="store_true", help="open it in a browser")
+    add("--qr", action="store_true", help="show a QR code of its address, for a phone")
 
 
 def _add_timeouts(add: Callable[..., Any]) -> None:
@@ -251,24 +113,55 @@ def _add_timeouts(add: Callable[..., Any]) -> None:
         ("progress", usual.progress, "without a byte, while a body arrives or an answer leaves"),
         ("handshake", usual.handshake, "for a TLS handshake"),
     ):
-        add(f"--{name}-timeout", metavar="SECONDS", type=_seconds, default=default,
+        add(f"--{name}-timeout", metavar="SECONDS", type=words.seconds, default=default,
             help=f"wait so long {what} (default: {default:g})")
-    add("--min-rate", metavar="BYTES", type=_rate, default=usual.min_rate, help=(
+    add("--min-rate", metavar="BYTES", type=words.rate, default=usual.min_rate, help=(
         "cut off who sends a body or takes an answer at fewer bytes a second, on average and after "
         f"{limits.RATE_GRACE:g} seconds or the progress timeout if that is less; 0: nobody "
         "(default: %(default)g)"))
 
 
-def timeouts(options: argparse.Namespace) -> limits.Timeouts:
-    return limits.Timeouts(
-        head=options.head_timeout,
-        idle=options.idle_timeout,
-        progress=options.progress_timeout,
-        handshake=options.handshake_timeout,
-        # Who is to be gone after some seconds of nothing is not to stay longer for next to nothing.
-        grace=min(limits.RATE_GRACE, options.progress_timeout),
-        min_rate=options.min_rate,
-    )
+def _add_service(add: Callable[..., Any]) -> None:
+    add("--workers", metavar="N", type=words.workers,
+        help="serve with N processes, auto for one on each CPU (default: this one alone)")
+    add("--grace", metavar="SECONDS", type=words.grace, default=limits.DRAIN_GRACE,
+        help="when stopped, answer what has been asked for, this long (default: %(default)g)")
+    add("--unix", metavar="PATH", help="listen on this unix socket instead of a port")
+    add("--pidfile", metavar="PATH", type=words.pidfile,
+        help="keep the process's id in this file while serving")
+    add("--health", metavar="PATH", type=words.health,
+        help="answer this path with 200 and ok, unlogged, whatever else is going on")
+    add("--max-connections", metavar="N", type=words.connections,
+        help="hold no more connections at once: idle ones are closed, then new clients get 503")
+
+
+GROUPS: Final = {
+    "": _add_usual,
+    "files and folders": _add_files,
+    "what browsers may do": _add_browsers,
+    "who may come in, and who may listen": _add_security,
+    "uploads": _add_uploads,
+    "what is told": _add_telling,
+    "how long clients may take": _add_timeouts,
+    "running as a service": _add_service,
+}
+
+EPILOG: Final = (
+    "Each option is also a setting: --log-format is FASTSERVE_LOG_FORMAT in the environment, and log-format "
+    "in fastserve.toml. What is said here counts first, then the environment, then the file."
+)
+
+
+def _log_format(text: str) -> str:
+    if text in LOG_FORMATS:
+        return text
+    raise Refusal(f"log format {text!r} is not known; choose one of {', '.join(LOG_FORMATS)}")
+
+
+def _shell(text: str) -> str:
+    if text in SHELLS:
+        return text
+    raise Refusal(f"shell {text!r} is not known; choose one of {', '.join(SHELLS)}")
 
 
 def _prog() -> str:
@@ -282,25 +175,166 @@ def _version() -> str:
     return f"fastserve {fastserve.__version__}"
 
 
+# -- Reading -----------------------------------------------------------------------------------
+
+
+def make_parser() -> argparse.ArgumentParser:
+    import argparse  # here, because importing fastserve must not pay for it
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            _refuse(message)
+
+    parser = Parser(
+        prog=_prog(), usage="%(prog)s [options] [port]", epilog=EPILOG,
+        description="Serve the files of a directory over HTTP.",
+    )
+    for title, add_all in GROUPS.items():
+        add_all((parser.add_argument_group(title) if title else parser).add_argument)
+    return parser
+
+
+class Plain:
+    """Reads lines of whole options and their values, as argparse would, and no others.
+
+    argparse and what it imports take as long as all of fastserve.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, dict[str, Any]] = {}  # what was said of each option, by its names
+        self.values: dict[str, Any] = {}
+        for add_all in GROUPS.values():
+            add_all(self._add)
+
+    def _add(self, *names: str, **about: Any) -> None:
+        about.setdefault("dest", names[-1].lstrip("-").replace("-", "_"))
+        self.known.update((name, about) for name in names)
+        default = False if about.get("action") == "store_true" else None
+        self.values.setdefault(about["dest"], about.get("default", default))
+
+    def read(self, line: Iterable[str]) -> SimpleNamespace | None:
+        """Return what the words say; None where argparse is to be asked. Raises Refusal."""
+        values = {name: value for name, value in self.values.items() if name != "version"}
+        left, positional = iter(line), False
+        for word in left:
+            is_option = word.startswith("-")
+            about = self.known.get(word if is_option else "port")
+            if about is None or about.get("action") not in (None, "store_true", "store_false"):
+                return None
+            if not is_option:
+                if positional:  # one port too many
+                    return None
+                positional = True
+            elif "nargs" in about:
+                return None
+            value: Any = about.get("action") != "store_false"
+            if "action" not in about:
+                text = next(left, "-") if is_option else word
+                if text.startswith("-"):
+                    return None
+                value = about.get("type", str)(text)
+            values[about["dest"]] = value
+        return SimpleNamespace(**values)
+
+
+def _unambiguous(line: Sequence[str]) -> list[str]:
+    """Put the values that need not be given beside their options: in `--spa 8000` the number is the port."""
+    optional: dict[str, Callable[[str], object]] = {"--cors": words.origin, "--spa": words.page}
+    found: list[str] = []
+    for word, behind in zip(line, [*line[1:], "-"], strict=False):
+        known = optional.get(word)
+        found.append(word)
+        if known is not None and (behind.isdecimal() or behind.startswith("-") or not _is(known, behind)):
+            found[-1] = f"{word}={'*' if word == '--cors' else 'index.html'}"
+    return found
+
+
+def _is(known: Callable[[str], object], text: str) -> bool:
+    # What looks like an origin is judged as one, so that a wrong one is told.
+    if known is words.origin and ("/" in text or "." in text):
+        return True
+    try:
+        known(text)
+    except Refusal:
+        return False
+    return True
+
+
 def _refuse(message: str) -> NoReturn:
     raise Refusal(f"{message} (see {_prog()} --help)")
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    plain: Any = Plain().read(sys.argv[1:] if argv is None else argv)
-    options: argparse.Namespace = make_parser().parse_args(argv) if plain is None else plain
+    """Return what the command line, the environment and fastserve.toml say. Raises Refusal."""
+    line = _unambiguous(sys.argv[1:] if argv is None else argv)
+    reader = Plain()
+    defaults: dict[str, Any] = {}
+    if _may_have_settings(line):
+        from fastserve import settings
+
+        defaults = settings.read(reader.known, _config(line))
+    reader.values |= defaults
+    plain: Any = reader.read(line)
+    options: argparse.Namespace = plain
+    if plain is None:
+        parser = make_parser()
+        parser.set_defaults(**defaults)
+        options = parser.parse_args(line)
+    options.settings = defaults.get("config")
+    return _judged(options)
+
+
+def _may_have_settings(line: Sequence[str]) -> bool:
+    return (any(name.startswith("FASTSERVE_") for name in os.environ) or os.path.exists("fastserve.toml")
+            or any(word.startswith("--config") for word in line))
+
+
+def _config(line: Sequence[str]) -> str | None:
+    """The file that the line names for settings, if any."""
+    for word, behind in zip(line, [*line[1:], ""], strict=False):
+        if word == "--config" and not behind:
+            _refuse("argument --config: expected one argument")
+        if word.startswith("--config"):
+            return behind if word == "--config" else word.partition("=")[2]
+    return None
+
+
+def _judged(options: argparse.Namespace) -> argparse.Namespace:
     # Not by their truth: an empty path is a variable that is not set, and no wish for plain HTTP.
     if options.tls_cert is None and (options.tls_key, options.tls_password_file) != (None, None):
         _refuse("--tls-key and --tls-password-file need --tls-cert")
+    if options.tls_cert is not None and options.tls_self_signed:
+        _refuse("--tls-self-signed makes a certificate; leave out --tls-cert")
     if options.unix is not None and (options.port, options.bind) != (None, None):
         _refuse("--unix takes the place of port and --bind")
     if options.no_symlinks and not CAN_REFUSE_LINKS:
         _refuse("--no-symlinks needs a system that opens files without following links")
+    if options.no_cache and options.cache_control is not None:
+        _refuse("--no-cache and --cache-control are two answers to one question; give one")
+    if options.cgi and options.upload is not None:
+        _refuse("--cgi and --upload do not go together")
+    if options.metrics is not None and options.metrics == options.health:
+        _refuse("--metrics and --health need a path each")
+    options.secure = options.tls_cert is not None or options.tls_self_signed
     options.inherited = _inherited(options)
     options.port = PORT if options.port is None else options.port
-    options.header = [_header(*pair) for pair in options.header or ()]
-    options.directory = _directory(options.directory)
+    options.header = [words.header(*pair) for pair in options.header or ()]
+    options.directory = words.directory(options.directory)
+    options.upload = words.uploads(options.upload)
+    options.credentials = words.credentials(options.auth or [], options.auth_file)
     return options
+
+
+def timeouts(options: argparse.Namespace) -> limits.Timeouts:
+    return limits.Timeouts(
+        head=options.head_timeout,
+        idle=options.idle_timeout,
+        progress=options.progress_timeout,
+        handshake=options.handshake_timeout,
+        # Who is to be gone after some seconds of nothing is not to stay longer for next to nothing.
+        grace=min(limits.RATE_GRACE, options.progress_timeout),
+        min_rate=options.min_rate,
+    )
 
 
 def _inherited(options: argparse.Namespace) -> socket.socket | None:

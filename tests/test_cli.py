@@ -29,7 +29,7 @@ from cgi_scripts import ScriptFolder
 from helpers import connect, request
 
 import fastserve
-from fastserve import cli, options
+from fastserve import assembly, cli, options
 from fastserve.limits import Timeouts
 
 WAIT = 20.0  # seconds; long for a loaded machine, and reached only when something is broken
@@ -219,7 +219,7 @@ def test_dual_stack(folder: Path, args: list[str]) -> None:
 
 def test_without_ipv6_every_ipv4_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
-    assert cli._address(None, 8000) == (socket.AF_INET, ("0.0.0.0", 8000))
+    assert assembly._address(None, 8000) == (socket.AF_INET, ("0.0.0.0", 8000))
 
 
 def test_answers_on_one_connection_until_it_closes(folder: Path) -> None:
@@ -349,8 +349,8 @@ def test_a_password_too_long_for_openssl(pem: Path, tmp_path: Path) -> None:
 
 def test_a_certificate_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     # Root may read everything, so the system is not asked.
-    monkeypatch.setattr(cli, "open", mock.Mock(side_effect=PermissionError(13, "Denied")), raising=False)
-    trouble = cli._pem_trouble("cert.pem", "CERTIFICATE-----", "certificate")
+    monkeypatch.setattr(assembly, "open", mock.Mock(side_effect=PermissionError(13, "Denied")), raising=False)
+    trouble = assembly._pem_trouble("cert.pem", "CERTIFICATE-----", "certificate")
     assert trouble == "cannot read the certificate 'cert.pem': Denied"
 
 
@@ -360,7 +360,7 @@ def test_a_certificate_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> 
 def test_timeouts_are_the_servers(folder: Path) -> None:
     words = ["0", "-d", str(folder), "--head-timeout", "1.5", "--idle-timeout", "2",
              "--progress-timeout", "3e0", "--handshake-timeout", "4", "--min-rate", "0"]
-    with cli._server(options.parse(words)) as server:
+    with assembly.make_server(options.parse(words)) as server:
         assert server.timeouts == Timeouts(  # type: ignore[attr-defined]
             head=1.5, idle=2, progress=3, handshake=4, grace=3, min_rate=0)
 
@@ -441,7 +441,7 @@ def test_refusal(folder: Path, words: list[str], complaint: str) -> None:
 def test_a_nul_is_refused_too() -> None:
     for words in (["-H", "X", "a\0b"], ["-d", "a\0b"], ["--tls-password-file", "a\0b", "--tls-cert", "x"]):
         with pytest.raises(cli.Refusal):
-            cli._server(options.parse(words))
+            assembly.make_server(options.parse(words))
 
 
 def test_busy_port(folder: Path) -> None:
@@ -454,7 +454,7 @@ def test_privileged_port(monkeypatch: pytest.MonkeyPatch) -> None:
     denied = mock.Mock(side_effect=PermissionError(13, "Permission denied"))
     monkeypatch.setattr(cli.HTTPServer, "server_bind", denied)
     with pytest.raises(cli.Refusal, match=r"port 80: .* choose a port from 1024 up"):
-        cli._server(options.parse(["80"]))
+        assembly.make_server(options.parse(["80"]))
 
 
 def test_a_current_directory_that_is_gone(tmp_path: Path) -> None:
@@ -519,7 +519,7 @@ def output(*args: str) -> str:
 
 def test_help_names_every_option() -> None:
     text = output("--help")
-    assert text.startswith("usage: python -m fastserve [-h]")
+    assert text.startswith("usage: python -m fastserve [options] [port]\n")
     for option in ("port", "--bind", "--directory", "--protocol", "--content-type", "--tls-cert", "--tls-key",
                    "--tls-password-file", "-H", "--header", "--cgi", "--version",
                    "--head-timeout", "--idle-timeout", "--progress-timeout", "--handshake-timeout",

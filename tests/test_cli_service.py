@@ -276,16 +276,16 @@ def is_listening(path: str) -> bool:
     return True
 
 
-def readme_units() -> tuple[str, str]:
-    """The socket and the service that the README shows."""
-    text = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
-    socket_unit, service_unit = re.findall(r"```ini\n(.*?)```", text, re.DOTALL)
+def documented_units() -> tuple[str, str]:
+    """The socket and the service that the documentation shows."""
+    page = Path(__file__).resolve().parents[1] / "docs" / "howto" / "systemd.md"
+    socket_unit, service_unit = re.findall(r"```ini [^\n]*\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
     return socket_unit, service_unit
 
 
-def test_the_service_of_the_readme(folder: Path, manager: socket.socket) -> None:
+def test_the_documented_service(folder: Path, manager: socket.socket) -> None:
     """Its command, as the manager that reads these units would start it."""
-    command = re.findall(r"^ExecStart=/usr/bin/fastserve (.*)$", readme_units()[1], re.MULTILINE)[0]
+    command = re.findall(r"^ExecStart=/usr/bin/fastserve (.*)$", documented_units()[1], re.MULTILINE)[0]
     words = command.replace("/srv/www", str(folder)).split()
     with listening() as sock:
         port = sock.getsockname()[1]
@@ -301,8 +301,8 @@ def test_the_service_of_the_readme(folder: Path, manager: socket.socket) -> None
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="this machine has no systemd tools")
-def test_systemd_understands_the_units_of_the_readme(tmp_path: Path) -> None:
-    socket_unit, service_unit = readme_units()
+def test_systemd_understands_the_documented_units(tmp_path: Path) -> None:
+    socket_unit, service_unit = documented_units()
     (tmp_path / "fastserve.socket").write_text(socket_unit)
     (tmp_path / "fastserve.service").write_text(service_unit.replace("/usr/bin/fastserve", sys.executable))
     units = [str(tmp_path / "fastserve.socket"), str(tmp_path / "fastserve.service")]

@@ -13,7 +13,8 @@ character of a client's reaches it. For an error there is no other line: JSON ha
 Answers that are sent again from a recording get the same lines. Where nothing in a line is the client's but
 its address, the lane writes them itself; where Referer and User-Agent are, it asks a handler.
 
-Knows BaseHTTPRequestHandler, and no stream but sys.stderr. The command line calls it.
+Knows BaseHTTPRequestHandler, and no stream but sys.stderr. The command line calls it, and handlers.replay has
+the names of its classes.
 """
 
 import functools
@@ -22,7 +23,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from fastserve.handlers import replay
 from fastserve.handlers.base import ERROR_LINE, STATUS_TEXTS, BaseHTTPRequestHandler
 from fastserve.log import CONTROL_CHARS, MONTHS, format_date
 
@@ -321,10 +321,6 @@ FORMATS: Final = ("http.server", "common", "combined", "json")
 CLASSES: Final[dict[str, type[BaseHTTPRequestHandler]]] = {
     "common": CommonLog, "combined": CombinedLog, "json": JsonLog,
 }
-
-for mixin in (ColouredLog, AnswerLog, CommonLog, FieldsLog, CombinedLog, JsonLines, JsonLog, QuietLog,
-              QuietColouredLog, QuietJsonLog):
-    replay.admit(mixin)
 
 
 def log_class(log_format: str, colour: bool, quiet: bool) -> type[BaseHTTPRequestHandler] | None:

@@ -14,7 +14,7 @@ import mimetypes
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from types import FunctionType
 from typing import Any, Final, TypeAlias
@@ -45,7 +45,7 @@ DATA: Final = frozenset(
     if not name.startswith("_") and not hasattr(value, "__get__")
 ) | {
     "_control_char_table", "_encodings_map_default", "timeout", "rbufsize", "wbufsize",
-    "disable_nagle_algorithm",
+    "disable_nagle_algorithm", "always_headers",
 }
 
 # As that data, but that to look at it is to import it.
@@ -68,17 +68,16 @@ FREE: Final = DATA | HARMLESS | {MESSAGES}
 LIBRARY: Final = SimpleHTTPRequestHandler.__mro__
 # As they are now, whoever patches them later.
 OWN: Final = {kind: dict(vars(kind)) for kind in LIBRARY}
-
-
-def admit(mixin: type) -> None:
-    """Take a class of the library's that changes no answer, but logs it in a way of its own.
-
-    For that it may have ``_fastserve_log_opening(second)``, what a line has between host and message, or
-    ``_fastserve_log_recorded(status, size)``, which writes the line of an answer that is sent again.
-    """
-    OWN[mixin] = dict(vars(mixin))
-
-
+# What may stand before the handler: what it says in answers to GET and HEAD depends on data alone, as long as
+# nobody has changed it since it was first seen. By name, as few servers import them. Those of logs change no
+# answer. What they may have: _fastserve_log_opening(second), what a line has between host and message, and
+# _fastserve_log_recorded(status, size), which writes the line of an answer that is sent again.
+MIXINS: Final = {
+    ("fastserve.handlers.sharing", "SharingMixin"), ("fastserve.handlers.upload", "UploadMixin"),
+    *(("fastserve.handlers.logs", name) for name in (
+        "ColouredLog", "AnswerLog", "CommonLog", "FieldsLog", "CombinedLog", "JsonLines", "JsonLog",
+        "QuietLog", "QuietColouredLog", "QuietJsonLog")),
+}
 # What an instance has: a class that has something of that name does something with it.
 OF_INSTANCES: Final = frozenset({
     "client_address", "close_connection", "command", "connection", "directory", "extra_response_headers",
@@ -124,6 +123,15 @@ def inner_class(maker: Any) -> tuple[type, Mapping[str, Any]]:
     if type(kind) is not type or not issubclass(kind, SimpleHTTPRequestHandler):
         raise NotReplayable
     return kind, given
+
+
+def learn_mixins(kind: type) -> None:
+    """Remember what the library's own mixins of a class have, as they are first seen."""
+    for base in kind.__mro__:
+        module, name = base.__module__, base.__name__
+        is_ours = (module, name) in MIXINS and getattr(sys.modules.get(module), name, None) is base
+        if is_ours and base not in OWN:
+            OWN[base] = dict(vars(base))
 
 
 def overrides(kind: type) -> Iterator[tuple[str, Any]]:
@@ -202,7 +210,9 @@ class Replay:
         self._directory = ""
         self._headers: Any = ()
         self._follows = self._hides = False
+        self._lists = True
         self._pages: tuple[str, ...] = ()
+        self._instead: tuple[str, ...] = ()  # of what is not there
         self._months: Any = ()
         self._opening: Any = None
 
@@ -226,12 +236,14 @@ class Replay:
         if kind is not self.kind or not kind.replay:
             raise NotReplayable
         self._judge(kind)
-        data = [message_class(kind), *(copied(getattr(kind, name)) for name in sorted(DATA))]
+        data = [message_class(kind), *(copied(getattr(kind, name, None)) for name in sorted(DATA))]
         self._directory, here = folder(given.get("directory")), os.getcwd()
         headers = self._headers = pairs(given.get("extra_response_headers"))
         self.negotiates = bool(kind.precompressed)
         self._follows, self._hides = kind.follow_symlinks, kind.hide_dotfiles
-        self._pages = tuple(kind.index_pages)
+        self._lists, self._pages = kind.list_directories, tuple(kind.index_pages)
+        instead = filter(None, (kind.fallback_page, kind.not_found_page))
+        self._instead = tuple(os.path.join(self._directory, page) for page in instead)
         self._months = kind.monthname
         types = dict(mimetypes.types_map), dict(mimetypes.suffix_map), dict(mimetypes.encodings_map)
         return data, self._directory, here, headers, types
@@ -239,6 +251,7 @@ class Replay:
     def _judge(self, kind: type) -> None:
         """Raises NotReplayable for any override but those of which something is known."""
         first: dict[str, Any] = {}
+        learn_mixins(kind)
         for name, value in overrides(kind):
             if name not in LOG and not (name == "end_headers" and is_said_to_be_pure(kind)):
                 raise NotReplayable
@@ -253,7 +266,7 @@ class Replay:
         """Return what the answer to a GET or HEAD of ``target`` depends on; None: do not record it."""
         path = "/" + target.lstrip("/") if target.startswith("//") else target
         if self._hides and is_hidden(path):
-            return []
+            return self._files(self._instead)
         find = resolve_known if len(path) <= KEPT_LENGTH else resolve
         name = find(self._directory, path, os.path)
         try:
@@ -262,8 +275,10 @@ class Replay:
             return None
 
     def _sources(self, name: str, target: str) -> list[Source] | None:
-        if not stat.S_ISDIR(self._kind_of(name)):
-            return [*self._way_to(name), *self._file(name)]
+        kind = self._kind_of(name)
+        if not stat.S_ISDIR(kind):
+            instead = () if stat.S_ISREG(kind) else self._instead
+            return [*self._way_to(name), *self._file(name), *self._files(instead)]
         found = [*self._way_to(name), (os.fsencode(name), self._follows, False)]
         if target and not target.endswith(("/", "%2f", "%2F")):
             return found
@@ -272,7 +287,7 @@ class Replay:
             found += self._file(index)
             if stat.S_ISREG(self._kind_of(index)):
                 return found
-        return None  # a listing
+        return None if self._lists else found + self._files(self._instead)
 
     def _kind_of(self, name: str) -> int:
         try:
@@ -286,6 +301,9 @@ class Replay:
         if self.negotiates:
             names += [name + suffix for suffix in codings.SIBLINGS.values()]
         return [(os.fsencode(each), self._follows, True) for each in names]
+
+    def _files(self, names: Iterable[str]) -> list[Source]:
+        return [source for name in names for source in (*self._way_to(name), *self._file(name))]
 
     def _way_to(self, name: str) -> list[Source]:
         """Where links are not followed: the folders that lead to it, which may become links."""

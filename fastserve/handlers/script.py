@@ -96,7 +96,9 @@ class Script:
     def _move(self, patience: float) -> bool:
         deadline = time.monotonic() + patience
         while self._outputs:
-            ready = self._poller.poll(TICK * 1000)
+            # Before we look, as it may say its last words and end while we do.
+            ended = self._process.poll() is not None
+            ready = self._poller.poll(0 if ended else TICK * 1000)
             for fd, _ in ready:
                 if fd in self._acts:  # still, after those before it
                     self._acts[fd]()
@@ -104,7 +106,7 @@ class Script:
                 self._fetch_body()  # also because it tells who is too slow
             if ready:
                 deadline = time.monotonic() + patience
-            elif self._process.poll() is not None:
+            elif ended:
                 break  # what it left behind holds its pipes, and is not waited for
             elif time.monotonic() >= deadline:
                 return False

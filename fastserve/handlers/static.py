@@ -73,6 +73,17 @@ def rest_of_file(source: Any, declared: int) -> tuple[int, int, int] | None:
     return fd, offset, status.st_size - offset if declared < 0 else declared
 
 
+def is_one_of(path: str, status: os.stat_result, withheld: Iterable[str]) -> bool:
+    """Whether a file that is open is one of those, by its name or by another."""
+    for other in withheld:
+        if path == other:
+            return True
+        with contextlib.suppress(OSError):
+            if os.path.samestat(status, os.stat(other)):
+                return True
+    return False
+
+
 def surely(question: Callable[[], bool]) -> bool:
     """Return what a directory's entry answers, False where it cannot tell: of links in a circle, say."""
     try:
@@ -107,6 +118,11 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
     follow_symlinks   whether a name may lead through symbolic links, out of ``directory`` too (bool)
     hide_dotfiles     whether names that begin with a dot are as if they were not there (bool), but for
                       /.well-known (RFC 8615)
+    list_directories  whether a folder without an index page is listed (bool), else it is 404
+    fallback_page     what is sent for a name that is not there, unless its end says that it is a file: the
+                      name of a page below ``directory`` that finds its way by itself (str or None)
+    withheld          names of files (a tuple of str) that are as if they were not there
+    not_found_page    the name of a file below ``directory`` that is the body of a 404 (str or None)
     replay            whether an answer may be recorded, and be sent again without a handler while the files
                       it is made of are the same; where a subclass has changed more than data none is (bool)
     pure_end_headers  whether what end_headers() of a subclass adds to an answer depends on nothing but the
@@ -126,6 +142,10 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
     precompressed = False
     follow_symlinks = True
     hide_dotfiles = False
+    list_directories = True
+    fallback_page: str | None = None
+    not_found_page: str | None = None
+    withheld: tuple[str, ...] = ()
     replay = True
     pure_end_headers = False
 
@@ -171,8 +191,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         the answer is complete already.
         """
         if self.hide_dotfiles and is_hidden(self.path):
-            self.send_error(HTTPStatus.NOT_FOUND, "File not found")
-            return None
+            return self.__send_missing()
         path = self.translate_path(self.path)
         file = None
         try:
@@ -210,6 +229,8 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
                 with contextlib.suppress(OSError):  # not ours to read, or gone since
                     file = self.__open(index)
                 return self.__send_file(index, file)
+        if not self.list_directories:
+            return self.__send_instead(path, "No permission to list directory")
         return self.list_directory(path)
 
     def __redirect(self, path: str, query: str, fragment: str) -> None:
@@ -240,8 +261,9 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         try:
             content_type = self.__type_of(path)
             status = None if file is None or path.endswith("/") else os.fstat(file.fileno())
-            if file is None or status is None or not stat.S_ISREG(status.st_mode):
-                self.send_error(HTTPStatus.NOT_FOUND, "File not found")
+            if (file is None or status is None or not stat.S_ISREG(status.st_mode)
+                    or (self.withheld and is_one_of(path, status, self.withheld))):
+                body = self.__send_instead(path)
             elif self.__is_plain():
                 now = time.time_ns()
                 self.__send_fields(HTTPStatus.OK, whole(status, content_type, now), modified(status, now))
@@ -256,6 +278,48 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
             if body is None and file is not None:
                 file.close()
         return body
+
+    # -- What there is not -----------------------------------------------------------------------
+
+    def __send_instead(self, path: str, message: str = "File not found") -> Any:
+        """Send what there is in the place of a file that is not there, as __send_file() does."""
+        if self.fallback_page is not None and not guess_type(path.rstrip("/"), self.extensions_map, ""):
+            name, page = self.__open_page(self.fallback_page)
+            if page is not None:
+                return self.__send_file(name, page)
+        return self.__send_missing(message)
+
+    def __send_missing(self, message: str = "File not found") -> None:
+        """404, with the page that there is for it, or with the usual one."""
+        if self.not_found_page is not None and self.command in ("GET", "HEAD"):
+            name, page = self.__open_page(self.not_found_page)
+            if page is not None:
+                with page:
+                    self.__send_page(HTTPStatus.NOT_FOUND, message, self.__type_of(name), page.read())
+                return
+        self.send_error(HTTPStatus.NOT_FOUND, message)
+
+    def __open_page(self, name: str) -> tuple[str, io.FileIO | None]:
+        """A regular file of one's own below ``directory``: its name, and None where it is not there."""
+        path = os.path.join(self.directory, name)
+        with contextlib.suppress(OSError, ValueError):
+            file = self.__open(path)
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return path, file
+            file.close()
+        return path, None
+
+    def __send_page(self, status: HTTPStatus, message: str, content_type: str, page: bytes) -> None:
+        """As send_error() does, but that the connection stays."""
+        self.log_error("code %d, message %s", status, message)
+        self.send_response(status, message)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(page)
+
+    # -- A file ----------------------------------------------------------------------------------
 
     def __is_plain(self) -> bool:
         """Whether nothing can be sent for a file but all of it, as it is."""

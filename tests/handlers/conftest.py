@@ -12,6 +12,7 @@ import fastserve
 from .lanes import Gate
 from .makers import Files
 from .replaying import settled_folder
+from .uploading import Uploads
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,16 @@ def tree(folder: Path) -> Path:
     (folder / "dir" / "deep").mkdir(parents=True)
     (folder / "dir" / "file.txt").write_text("file")
     return folder
+
+
+@pytest.fixture
+def uploads(files: Any, client: Any, tree: Path) -> Any:
+    """A function that serves ``tree``, takes uploads into it, and gives a client."""
+
+    def start(server_class: Any = fastserve.HTTPServer, **options: Any) -> Any:
+        return client(files(server_class, Uploads, **options))
+
+    return start
 
 
 @pytest.fixture

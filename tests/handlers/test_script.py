@@ -4,8 +4,10 @@ Which script that is, and what it is told, is test_cgi.py's.
 """
 
 import os
+import select
 import signal
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from fastserve.handlers import cgi, script
 
 from .makers import get, head
 
+PLAIN_POLL = select.poll
 LARGE = 300_000  # more than pipes hold
 BODY = bytes(range(256)) * (LARGE // 256)
 
@@ -464,6 +467,33 @@ def test_others_are_answered_beside_a_script(serve: Any, client: Any, scripts: S
     assert ask(server.server_address, get("/file")).body == b"file"
     scripts.leave("go")
     assert peer.reply().body == b"output\n"
+
+
+class Blinking:
+    """Looks away while a script says all that it has to say, and ends; then there was nothing."""
+
+    def __init__(self) -> None:
+        self._poller, self._blinked = PLAIN_POLL(), False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._poller, name)
+
+    def poll(self, timeout: float) -> Any:
+        if self._blinked:
+            return self._poller.poll(timeout)
+        self._blinked = True
+        time.sleep(0.5)
+        return []
+
+
+def test_the_last_words_of_a_script_that_ends(
+    serve: Any, scripts: ScriptFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a look at its pipes and one at the script itself."""
+    scripts.add("echo last words")
+    monkeypatch.setattr(script.select, "poll", Blinking)
+    server = scripts.serve(serve)
+    assert ask(server.server_address, get("/cgi-bin/script")).body == b"last words\n"
 
 
 def test_many_scripts_at_once(serve: Any, client: Any, scripts: ScriptFolder) -> None:

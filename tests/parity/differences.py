@@ -1,8 +1,8 @@
 """Every intended difference from http.server, with its reason. What is not in this table is a bug.
 
-The README has the same rows, by their titles (test_differences.py sees to it). A parity case that differs
-names the key of its row (test_table.py), and so does every test of CPython's own suite that fails
-(test_cpython_suite.py). Knows nothing of fastserve's code.
+docs/reference/differences.md has the same rows, by their titles (test_differences.py sees to it). A parity
+case that differs names the key of its row (test_table.py), and so does every test of CPython's own suite that
+fails (test_cpython_suite.py). Knows nothing of fastserve's code.
 """
 
 from typing import Final, NamedTuple

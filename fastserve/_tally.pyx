@@ -134,7 +134,7 @@ cdef class Tally:
         return {name: fs_get(cells + <int>OPEN + <int>number) for number, name in enumerate(GAUGES)}
 
     def answers(self):
-        """Return (method, code, count) for whatever was answered, a str and two ints; code 0: none of ours."""
+        """Return (method, code, count) for whatever was answered, a str and two ints; 0 for odd codes."""
         cdef list found = []
         cdef int cell, code
         cdef int64_t count

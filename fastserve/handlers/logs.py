@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from fastserve.handlers.base import ERROR_LINE, STATUS_TEXTS, BaseHTTPRequestHandler
+from fastserve.handlers.base import ERROR_LINE, STATUS_TEXTS, BaseHTTPRequestHandler, headers_module
 from fastserve.log import CONTROL_CHARS, MONTHS, format_date
 
 Status: TypeAlias = int | str
@@ -238,7 +238,7 @@ def iso_time(moment: float) -> str:
 
 @functools.cache
 def encoder() -> Callable[[Any], str]:
-    """What makes JSON, imported for those who want some. All of it is ASCII."""
+    """What makes JSON; its module is imported for those who want some. All of it is ASCII."""
     import json
 
     return json.JSONEncoder(check_circular=False, separators=(", ", ": ")).encode
@@ -331,6 +331,10 @@ def log_class(log_format: str, colour: bool, quiet: bool) -> type[BaseHTTPReques
     """
     if log_format not in FORMATS:
         raise ValueError(f"log format {log_format!r} is none of {', '.join(FORMATS)}")
+    if not quiet and log_format in ("combined", "json"):
+        headers_module()  # not when the first line is due
+    if log_format == "json":
+        encoder()
     coloured = colour and log_format == "http.server"
     if quiet:
         return QuietColouredLog if coloured else QuietJsonLog if log_format == "json" else QuietLog

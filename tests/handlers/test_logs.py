@@ -440,7 +440,8 @@ def test_recorded_answers_have_the_same_lines(
         texts.append(lines_of(log, seen + expected)[seen:])
         seen += expected
         assert hits(server) == 0 if not replay else hits(server) >= 2 * len(STAY)
-    assert [*map(timeless, texts[1])] == [*map(timeless, texts[0])]
+    # A line that comes behind its answer may also come behind that of the next request.
+    assert sorted(map(timeless, texts[1])) == sorted(map(timeless, texts[0]))
     assert len(texts[0]) == expected
 
 

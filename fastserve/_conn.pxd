@@ -8,6 +8,7 @@ from fastserve._files cimport Recording, Recordings, Take
 from fastserve._head cimport RequestHead
 from fastserve._reader cimport RequestReader
 from fastserve._sys cimport fs_address
+from fastserve._tally cimport Tally
 from fastserve._writer cimport ResponseWriter
 
 
@@ -49,6 +50,7 @@ cdef class Connection:
     cdef bint alone, replied            # nothing stood behind it; it was answered
     cdef unsigned long thread           # that offers it to a handler, 0 for none; for _offers
     cdef Recordings recordings          # of the loop, None where nothing is recorded
+    cdef Tally tally                    # of the server, None where nobody asks
     cdef Recording next_answer          # to the request that is here, where it is recorded
     cdef Take take                      # records the answer that the handler makes, or None
     cdef Channel channel
@@ -61,7 +63,7 @@ cdef class Connection:
 
     # For the lane.
     cdef bint begin_bare(self, int fd, const fs_address *address, double now, double patience, Ending ending,
-                         Deadlines deadlines, Recordings recordings) except False
+                         Deadlines deadlines, Recordings recordings, Tally tally) except False
     cdef void let_handler_go(self) noexcept
     cdef bint queue(self, const uint8_t *octets, Py_ssize_t size, Recording tail) except False
     cdef int send(self, double now) except -1
@@ -86,7 +88,7 @@ cdef class Connection:
     cdef bint _seek_recording(self, double now) except -1
     cdef bint _keep_take(self) except -1
     cdef bint _begin(self, int state, double now, double patience, Ending ending, Deadlines deadlines,
-                     Recordings recordings) except False
+                     Recordings recordings, Tally tally) except False
     cdef int _look_or_read(self, double now) except -1
     cdef int _rest_alone(self, double now) except -1
     cdef int _send_behind(self) except -1

@@ -7,6 +7,7 @@ from fastserve._deadlines import Deadlines, Ending
 from fastserve._files import Recordings
 from fastserve._head import RequestHead
 from fastserve._reader import RequestReader
+from fastserve._tally import Tally
 
 STATE_NAMES: Final[tuple[str, ...]]
 
@@ -32,6 +33,7 @@ class Connection:
         ending: Ending | None = None,
         deadlines: Deadlines | None = None,
         recordings: Recordings | None = None,
+        tally: Tally | None = None,
     ) -> None: ...
     @property
     def sock(self) -> socket.socket: ...

@@ -30,6 +30,7 @@ from fastserve._states cimport (
     ANSWERING, BODY, CLOSED, DRAINING, HANDSHAKING, HEAD, IDLE, LINGERING, SENDING, WAITING, fs_is_edge,
 )
 from fastserve._sys cimport AGAIN, fs_address, fs_peek, fs_poll, fs_recv, fs_send
+from fastserve._tally cimport CONNECTIONS, OPEN, Tally
 from fastserve._tls cimport shake
 from fastserve._writer cimport NO_BODY, OCTETS_WAIT, UNDECLARED
 
@@ -75,19 +76,24 @@ cdef class Connection:
         self.fd = -1
 
     def __init__(self, sock, client_address, double now, bint handshaking=False, double patience=0,
-                 Ending ending=None, Deadlines deadlines=None, Recordings recordings=None):
+                 Ending ending=None, Deadlines deadlines=None, Recordings recordings=None, Tally tally=None):
         self.made_sock = sock
         self.made_address = client_address
         self.fd = sock.fileno()
-        self._begin(HANDSHAKING if handshaking else WAITING, now, patience, ending, deadlines, recordings)
+        self._begin(HANDSHAKING if handshaking else WAITING, now, patience, ending, deadlines, recordings,
+                    tally)
 
     cdef bint _begin(self, int state, double now, double patience, Ending ending, Deadlines deadlines,
-                     Recordings recordings) except False:
+                     Recordings recordings, Tally tally) except False:
         self.is_plain = self.made_sock is None or type(self.made_sock) is socket.socket
         self.interest = EVENT_READ
         self.state = state
         self.timeout = patience
         self.recordings = recordings
+        self.tally = tally
+        if tally is not None:
+            tally.add(CONNECTIONS, 1)
+            tally.add(OPEN, 1)
         self.deadlines = PLAIN if deadlines is None else deadlines
         self.ending = Ending() if ending is None else ending
         self.deadline = now + (self.deadlines.handshake if state == HANDSHAKING
@@ -191,11 +197,14 @@ cdef class Connection:
         if self.state == WAITING:
             return self._reply_early(octets, close, now)
         self.reader.pass_head()
+        self.writer.tally = None        # these are no octets of a body
         try:
             self.writer.write(octets)
             self.writer.flush()
         except ConnectionError:         # the client is gone, which the channel knows
             pass
+        finally:
+            self.writer.tally = self.tally
         return self.answered(close, now)
 
     def turn_away(self, bytes octets not None, double now):
@@ -244,6 +253,8 @@ cdef class Connection:
 
     def closed(self):
         """The loop gives the connection back."""
+        if self.tally is not None and self.state != CLOSED:
+            self.tally.add(OPEN, -1)
         self._move(CLOSED)
         self.interest = 0
         self.found = DO_WAIT
@@ -435,12 +446,12 @@ cdef class Connection:
     # -- Recorded answers ------------------------------------------------------------------------
 
     cdef bint begin_bare(self, int fd, const fs_address *address, double now, double patience, Ending ending,
-                         Deadlines deadlines, Recordings recordings) except False:
+                         Deadlines deadlines, Recordings recordings, Tally tally) except False:
         """A descriptor that was accepted is the connection's own from here on."""
         self.fd = fd
         self.bare = self.has_address = True
         self.address = address[0]
-        return self._begin(WAITING, now, patience, ending, deadlines, recordings)
+        return self._begin(WAITING, now, patience, ending, deadlines, recordings, tally)
 
     cdef void let_handler_go(self) noexcept:
         """It is of a class that keeps nothing from one request to the next."""

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from fastserve._channel cimport Descriptor
 from fastserve._head cimport Framing, HeadSpans, RequestHead
 from fastserve._sys cimport fs_file
+from fastserve._tally cimport Tally
 
 
 cdef class Source:
@@ -33,9 +34,13 @@ cdef class Recording:
     cdef int64_t count
     cdef bint close         # the connection ends behind it
     cdef readonly int status
+    cdef int cell           # of a Tally, where it is counted
     cdef list log           # what was logged, each line's message as bytes
     cdef Recording newer    # of those that were used, from the oldest to the newest
     cdef Recording older
+
+
+cdef int64_t body_of(Recording recording) noexcept
 
 
 cdef class Take:
@@ -84,8 +89,9 @@ cdef class Recordings:
     cdef readonly bint hooked   # ... by the handler itself
     cdef bint stateless         # whether handlers keep nothing from one request to the next
     cdef bint negotiates    # whether Accept-Encoding counts
-    cdef bytes log_date     # of the same second
+    cdef bytes log_opening  # of a line, in the same second
     cdef list log           # lines that are to be written
+    cdef Tally tally        # what counts the answers, or None
 
     cdef bint is_open(self, double now) except -1
     cdef Py_ssize_t key_of(self, const uint8_t *base, const HeadSpans *spans, const Framing *framing) noexcept
@@ -108,5 +114,6 @@ cdef class Recordings:
     cdef tuple _share(self, list sources)
     cdef bint _make_room(self) except False
     cdef bint _drop(self, Recording recording) except False
+    cdef void _tell(self) noexcept
     cdef void _link(self, Recording recording) noexcept
     cdef void _unlink(self, Recording recording) noexcept

@@ -2,6 +2,8 @@
 
 from typing import Any, final
 
+from fastserve._tally import Tally
+
 DATE_FIELD: bytes
 
 @final
@@ -18,7 +20,9 @@ class Take:
 
 @final
 class Recordings:
-    def __init__(self, policy: Any, kinds: tuple[type, ...], most: int = ...) -> None: ...
+    def __init__(
+        self, policy: Any, kinds: tuple[type, ...], most: int = ..., tally: Tally | None = None
+    ) -> None: ...
     def __len__(self) -> int: ...
     @property
     def most(self) -> int: ...

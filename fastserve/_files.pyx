@@ -23,6 +23,7 @@ from fastserve._ascii cimport same_nocase
 from fastserve._head cimport Field, RequestHead
 from fastserve._parser cimport NONE
 from fastserve._sys cimport fs_is_local, fs_look, fs_wall_clock
+from fastserve._tally cimport HITS, RECORDED_FILES, RECORDED_OCTETS, RECORDINGS, Tally, cell_of
 
 from fastserve import limits
 from fastserve._response import http_date
@@ -101,6 +102,11 @@ cdef class Recording:
 
     def __dealloc__(self):
         free(self.octets)
+
+
+cdef int64_t body_of(Recording recording) noexcept:
+    """How many octets its body has, those of a file too."""
+    return recording.size - recording.head_size + recording.count
 
 
 @cython.final
@@ -182,9 +188,10 @@ cdef class Recordings:
     ``sources(target)``     what the answer to a request for a target (str) depends on: a list of (name,
                             whether a link at its end is followed, whether more than its kind counts), or None
     ``negotiates``, ``lines``, ``hooked``, ``stateless``    as the fields, read behind each fingerprint()
-    ``log_date(second)``, ``write(text)``   the form of a line's date (str), and where lines go
-    ``tell(handler, head, status)``         have a handler log a request, where it is ``hooked``; whether it
-                            need not answer it, too
+    ``log_opening(second)``, ``write(text)``    what a line has between host and message (str), and where
+                            lines go
+    ``tell(handler, head, status, size)``   have a handler log a request, where it is ``hooked``, and how many
+                            octets the body has; whether it need not answer it, too
     ``is_plain(handler)``   whether an answer of it is one of its class, where it is not ``stateless``
     """
 
@@ -196,8 +203,9 @@ cdef class Recordings:
     def __dealloc__(self):
         free(self.key)
 
-    def __init__(self, policy, tuple kinds not None, Py_ssize_t most=limits.MAX_RECORDINGS):
+    def __init__(self, policy, tuple kinds not None, Py_ssize_t most=limits.MAX_RECORDINGS, Tally tally=None):
         self.policy = policy
+        self.tally = tally
         self.kinds = kinds
         self.most = most
         self.versions = []
@@ -351,7 +359,7 @@ cdef class Recordings:
         if second != self.second:
             date = http_date(<double>second).encode()
             memcpy(self.date, PyBytes_AS_STRING(date), DATE_SIZE)
-            self.log_date = f" - - [{self.policy.log_date(second)}] ".encode("latin-1", "replace")
+            self.log_opening = self.policy.log_opening(second).encode("latin-1", "replace")
             self.second = second
         return True
 
@@ -375,11 +383,14 @@ cdef class Recordings:
             memcpy(recording.octets + recording.date_at, self.date, DATE_SIZE)
             recording.second = self.second
         self.hits += 1
+        if self.tally is not None:
+            self.tally.answer(recording.cell, body_of(recording))
+            self.tally.add(HITS, 1)
 
     cdef bint note(self, Recording recording, bytes host) except False:
         """Log what was logged with it, in the name of another client."""
         for message in recording.log:
-            self.log.append(host + self.log_date + message + b"\n")
+            self.log.append(host + self.log_opening + message + b"\n")
         return True
 
     cdef bint write_log(self) except False:
@@ -438,6 +449,7 @@ cdef class Recordings:
         recording.key, recording.status, recording.close = take.key, take.status, close
         recording.file, recording.offset, recording.count = take.file, take.offset, take.count
         recording.log = take.log
+        recording.cell = cell_of("GET" if take.key[1] == c"G" else "HEAD", take.status)
         if take.key in self.by_key:
             self._drop(self.by_key[take.key])
         recording.sources = self._share(take.sources)
@@ -446,6 +458,7 @@ cdef class Recordings:
         self.octets += recording.size + len(recording.key)
         self.descriptors += recording.file is not None
         self._make_room()
+        self._tell()
         return True
 
     cdef tuple _share(self, list sources):
@@ -487,7 +500,15 @@ cdef class Recordings:
             name = source.path, source.follows, source.whole
             if not source.users and self.by_source.get(name) is source:
                 del self.by_source[name]
+        self._tell()
         return True
+
+    cdef void _tell(self) noexcept:
+        """How many there are, and what they hold."""
+        if self.tally is not None:
+            self.tally.put(RECORDINGS, len(self.by_key))
+            self.tally.put(RECORDED_OCTETS, self.octets)
+            self.tally.put(RECORDED_FILES, self.descriptors)
 
     cdef void _link(self, Recording recording) noexcept:
         """It was used just now."""

@@ -7,6 +7,7 @@ from fastserve._deadlines cimport Deadlines, Ending
 from fastserve._files cimport Recording, Recordings
 from fastserve._parser cimport RequestParser
 from fastserve._poller cimport Poller
+from fastserve._tally cimport Tally
 from fastserve._timers cimport Timers
 
 
@@ -28,6 +29,7 @@ cdef class Lane:
     cdef double patience            # of the connections that are accepted, as Connection has it
     cdef Ending ending
     cdef Deadlines deadlines
+    cdef Tally tally                # of the connections that are accepted, or None
     cdef bint ends                  # whether a connection that ends may be closed here
     cdef readonly double now        # when the last wait was over, by time.monotonic()
     cdef RequestParser parser

@@ -6,6 +6,7 @@ from fastserve._conn import Connection
 from fastserve._deadlines import Deadlines, Ending
 from fastserve._files import Recordings
 from fastserve._poller import Poller
+from fastserve._tally import Tally
 from fastserve._timers import Timers
 
 @final
@@ -21,6 +22,7 @@ class Lane:
         ending: Ending,
         deadlines: Deadlines,
         recordings: Recordings | None = None,
+        tally: Tally | None = None,
     ) -> None: ...
     @property
     def recordings(self) -> Recordings | None: ...

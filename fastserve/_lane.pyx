@@ -17,9 +17,10 @@ from libc.string cimport memcpy
 
 from fastserve._conn cimport DO_END, DO_SETTLE, DO_WAIT, Connection
 from fastserve._deadlines cimport Deadlines, Ending
-from fastserve._files cimport Recording, Recordings
+from fastserve._files cimport Recording, Recordings, body_of
 from fastserve._parser cimport COMPLETE, RequestParser
 from fastserve._poller cimport Poller
+from fastserve._tally cimport Tally
 from fastserve._timers cimport Timers
 from fastserve._states cimport IDLE, WAITING
 from fastserve._sys cimport AGAIN, FAILED, FS_READABLE, fs_accept, fs_address, fs_recv, fs_send
@@ -62,10 +63,11 @@ cdef class Lane:
         free(self.answers)
 
     def __init__(self, Poller poller not None, Timers timers not None, set connections not None,
-                 Ending ending not None, Deadlines deadlines not None, Recordings recordings=None):
+                 Ending ending not None, Deadlines deadlines not None, Recordings recordings=None,
+                 Tally tally=None):
         self.poller, self.timers, self.connections = poller, timers, connections
         self.ending, self.deadlines = ending, deadlines
-        self.recordings = recordings
+        self.recordings, self.tally = recordings, tally
         self.parser = RequestParser()
         self.asked = []
 
@@ -122,7 +124,7 @@ cdef class Lane:
                 return True
             conn = Connection.__new__(Connection)
             conn.begin_bare(fd, &address, self.now, self.patience, self.ending, self.deadlines,
-                            self.recordings)
+                            self.recordings, self.tally)
             self._receive(conn, ready)
         return True
 
@@ -346,7 +348,8 @@ def consents(Connection conn not None):
     cdef Recording recording = conn.next_answer
     conn.next_answer = None
     if recordings.hooked:
-        if not recordings.policy.tell(conn.handler, conn.reader.head, recording.status):
+        if not recordings.policy.tell(
+                conn.handler, conn.reader.head, recording.status, body_of(recording)):
             return False
     elif not (recordings.stateless or recordings.policy.is_plain(conn.handler)):
         return False

@@ -56,6 +56,7 @@ cdef tuple streams_of(Connection conn):
         conn.writer = ResponseWriter(conn.channel)
         conn.reader.ending = conn.ending
         conn.writer.reader = conn.reader
+        conn.writer.tally = conn.tally
     return conn.reader, conn.writer
 
 

@@ -6,6 +6,7 @@ from fastserve._channel cimport Channel
 from fastserve._files cimport Take
 from fastserve._reader cimport RequestReader
 from fastserve._response cimport ResponseHead
+from fastserve._tally cimport Tally
 
 
 # A high_water: write() waits until the socket has the octets, though not until it has a file that was queued.
@@ -22,11 +23,13 @@ cdef class ResponseWriter:
     cdef Channel channel
     cdef RequestReader reader   # of the same connection of a loop, else None
     cdef Take take              # what records the answer, or None
+    cdef Tally tally            # what counts the answers, or None
     cdef bint last              # a head said that the connection ends, for the loop does
     cdef readonly bint closed
     cdef Py_ssize_t high_water  # queued octets beyond which write() waits
     cdef Py_ssize_t block       # what is gathered before it is sent (wbufsize); 0: nothing
     cdef int64_t left           # of the declared length, or one of Unbounded, once something is written
+    cdef int64_t body           # octets of this answer's body that were taken, UNDECLARED: nobody knows
     cdef uint8_t *pending       # a head that waits for its body, or what is being gathered
     cdef Py_ssize_t size
     cdef Py_ssize_t room

@@ -18,6 +18,7 @@ from libc.string cimport memcpy
 from fastserve._channel cimport Channel, Descriptor, duplicate
 from fastserve._response cimport ResponseHead
 from fastserve._sys cimport AGAIN, FAILED, fs_pread
+from fastserve._tally cimport BODY_OCTETS, cell_of
 
 import errno
 import io
@@ -80,6 +81,9 @@ cdef class ResponseWriter:
                     self.left = EXCEEDED
                     return self.last
                 self.left = UNDECLARED if not head.ended else head.content_length if body else NO_BODY
+                self.body = 0 if head.ended else UNDECLARED
+                if self.tally is not None and not head.parted:
+                    self.tally.answer(cell_of(method, head.status), 0)
             if head.status == 101 or method == "CONNECT" and 200 <= head.status < 300:
                 self.channel.tunnel = True
                 self.left = UNDECLARED
@@ -204,6 +208,7 @@ cdef class ResponseWriter:
         self.size += got
         if got < count and self.left >= 0:
             self.left += count - got
+            self.body -= count - got
         return True
 
     @property
@@ -216,10 +221,20 @@ cdef class ResponseWriter:
         """How many bytes fewer than declared were written; -1 where there were more, 0 where all is right."""
         return -1 if self._left() == EXCEEDED else max(self._left(), 0)
 
+    @property
+    def body_size(self):
+        """How many bytes of the answer's body were written, -1 where none has begun, or it cannot be told."""
+        return self.body if self.channel.answered else UNDECLARED
+
     def note(self, message):
         """A line of the log was written for this answer; ``message`` (str) is what it says."""
         if self.take is not None:
             self.take.note(message)
+
+    def forgo(self):
+        """This answer is not to be recorded: what is logged of it is true of nobody else."""
+        if self.take is not None:
+            self.take.spoiled = True
 
     def is_complete(self):
         """Whether the response has exactly the length its head declared, where it declared one."""
@@ -319,6 +334,8 @@ cdef class ResponseWriter:
     cdef void _begin(self) noexcept:
         """Something of a response is written."""
         self.left = self._left()
+        if not self.channel.answered:
+            self.body = 0
         self.channel.answered = True
 
     cdef int64_t _account(self, int64_t count) noexcept:
@@ -329,13 +346,18 @@ cdef class ResponseWriter:
         cdef int64_t rest = self.left
         if rest == NO_BODY:
             return 0
-        if rest == UNDECLARED or count <= 0:
+        if count <= 0:
             return count
-        if count <= rest:
+        if rest != UNDECLARED and count > rest:
+            self.left = EXCEEDED
+            count = max(rest, 0)
+        elif rest != UNDECLARED:
             self.left = rest - count
-            return count
-        self.left = EXCEEDED
-        return max(rest, 0)
+        if self.body != UNDECLARED:
+            self.body += count
+            if self.tally is not None:
+                self.tally.add(BODY_OCTETS, count)
+        return count
 
     cdef bint _check_open(self) except False:
         if self.closed:

@@ -15,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from fastserve import server
+from fastserve.console import may_colour
 from fastserve.options import timeouts
 from fastserve.server import (
     HTTPServer,
@@ -103,6 +104,8 @@ def _handler(options: argparse.Namespace) -> Callable[..., SimpleHTTPRequestHand
 
 def _bases(options: argparse.Namespace) -> Iterator[type]:
     """What is asked for and nothing more, as each thing that a class does is to be proven replayable."""
+    if log := _log_mixin(options):
+        yield log
     if options.credentials is not None:
         from fastserve.handlers.authentication import AuthenticationMixin
 
@@ -116,6 +119,15 @@ def _bases(options: argparse.Namespace) -> Iterator[type]:
 
         yield SharingMixin
     yield server.CGIHTTPRequestHandler if options.cgi else SimpleHTTPRequestHandler
+
+
+def _log_mixin(options: argparse.Namespace) -> type | None:
+    colour = options.log_file is None and options.log_format == "http.server" and may_colour(sys.stderr)
+    if not (colour or options.quiet) and options.log_format == "http.server":
+        return None  # and nothing to import
+    from fastserve.handlers.logs import log_class
+
+    return log_class(options.log_format, colour, options.quiet)
 
 
 def _attributes(options: argparse.Namespace) -> dict[str, Any]:
@@ -211,6 +223,7 @@ def make_server(options: argparse.Namespace) -> HTTPServer:
         "address_family": family,
         "timeouts": timeouts(options),
         "health_path": options.health,
+        "metrics_path": options.metrics,
         "max_connections": options.max_connections,
     }
     server_class: Callable[..., HTTPServer] = type("Server", bases, attributes)

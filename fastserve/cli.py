@@ -84,6 +84,18 @@ def _pid_kept(options: argparse.Namespace) -> Iterator[None]:
         options.pidfile.remove()
 
 
+def _log_kept(options: argparse.Namespace) -> contextlib.AbstractContextManager[object]:
+    """The log's file takes stderr's place while we serve; what keeps us from it is said before, on stderr."""
+    if options.log_file is None:
+        return contextlib.nullcontext()
+    from fastserve import logfile
+
+    try:
+        return logfile.open_log_file(options.log_file)
+    except OSError as exc:
+        raise Refusal(f"cannot open the log file {options.log_file!r}: {reason(exc)}") from exc
+
+
 def _announce(httpd: HTTPServer, options: argparse.Namespace) -> None:
     """Say where it listens: first http.server's line, which programs wait for."""
     _tell_manager("READY")
@@ -112,7 +124,8 @@ def _serve(httpd: HTTPServer, options: argparse.Namespace, stopping: Stopping) -
     try:
         processes.supervise(
             httpd, options.workers, grace=options.grace, share=options.inherited is not None,
-            prepare=begin, ready=announce, reload=reload, ending=functools.partial(_tell_manager, "STOPPING"))
+            prepare=begin, ready=announce, reload=reload, ending=functools.partial(_tell_manager, "STOPPING"),
+            relay=(signal.SIGUSR1,) if options.log_file is not None else ())
     except processes.GaveUp as gave_up:
         raise _Failure(str(gave_up)) from gave_up
 
@@ -142,7 +155,7 @@ def main(argv: list[str] | None = None) -> int:
             return _print_completion(options.print_completion)
         stopping.grace = options.grace
         with make_server(options) as httpd:
-            with _pid_kept(options):
+            with _pid_kept(options), _log_kept(options):
                 _serve(httpd, options, stopping)
             stopping.ignore()
     except Refusal as refusal:

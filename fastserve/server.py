@@ -26,7 +26,7 @@ from http import HTTPStatus  # noqa: F401
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
-from fastserve import _files, limits
+from fastserve import _files, _tally, limits
 from fastserve.handlers import replay
 from fastserve.handlers.base import (
     DEFAULT_ERROR_CONTENT_TYPE,
@@ -138,6 +138,9 @@ class HTTPServer(socketserver.TCPServer):
     # busy. A connection that an override of handle() or process_request() has taken is theirs: there only its
     # first request is looked at, and over TLS none.
     health_path: str | None = None
+    # The path to which the loop itself answers GET and HEAD with figures, in Prometheus' text format, and as
+    # health_path in all else; serving.metrics tells of the figures. Nothing is counted where this is None.
+    metrics_path: str | None = None
     # How many connections there may be, at least 1. Beyond that the one that has been idle between two
     # requests the longest is closed; where none is idle, the new client is told 503, or over TLS just closed.
     # Connections that an override of process_request() has taken are not counted.
@@ -153,6 +156,7 @@ class HTTPServer(socketserver.TCPServer):
     __loop: Loop | None = None
     __last_loop: Loop | None = None
     __recordings: _files.Recordings | None = None
+    __tally: _tally.Tally | None = None
     __grace: float | None = None  # of a drain() that the next serve_forever() is to heed
     # socketserver's own, and by these names: old programs set the first and wait for the second.
     _BaseServer__shutdown_request = False
@@ -215,8 +219,9 @@ class HTTPServer(socketserver.TCPServer):
         None, which http.server takes for never, is the default.
         """
         # Made before the lock is taken: to allocate may be to collect garbage, which may stop other servers.
-        recordings = self.__recordings = self.__make_recordings()
-        loop = _kind_of_loop(self)(self, OWN_ACCEPT, recordings)
+        tally = self.__count()
+        recordings = self.__recordings = self.__make_recordings(tally)
+        loop = _kind_of_loop(self)(self, OWN_ACCEPT, recordings, tally)
         stopped = threading.Event()
         with self.__lock:
             self._BaseServer__is_shut_down, self.__loop = stopped, loop
@@ -226,6 +231,7 @@ class HTTPServer(socketserver.TCPServer):
         try:
             loop.run(POLL_INTERVAL if poll_interval is None else poll_interval)
         finally:
+            self.__count_no_more()
             self._BaseServer__shutdown_request = False
             self.__loop, self.__last_loop = None, loop
             stopped.set()
@@ -239,12 +245,36 @@ class HTTPServer(socketserver.TCPServer):
         """
         return self.__recordings
 
-    def __make_recordings(self) -> _files.Recordings | None:
+    def __count(self) -> _tally.Tally | None:
+        """What counts in this process, if anything is to be counted."""
+        if getattr(self, "metrics_path", None) is None:
+            return None
+        from fastserve.serving import metrics
+
+        if self.__tally is None:
+            self.__tally = metrics.make_tally(None)
+        metrics.begin(self.__tally)
+        return self.__tally
+
+    def __count_no_more(self) -> None:
+        if self.__tally is not None:
+            from fastserve.serving import metrics
+
+            metrics.end(self.__tally)
+
+    def _fastserve_forks(self, workers: int) -> None:
+        """Called before so many processes are forked to serve, each of which counts for all of them."""
+        if getattr(self, "metrics_path", None) is not None:
+            from fastserve.serving import metrics
+
+            self.__tally = metrics.make_tally(workers)
+
+    def __make_recordings(self, tally: _tally.Tally | None) -> _files.Recordings | None:
         most = getattr(self, "max_recordings", 0)
         policy = _Policy(self)
         if not most or not policy.may_replay():
             return None
-        return _files.Recordings(policy, (policy.kind, type(self)), most)
+        return _files.Recordings(policy, (policy.kind, type(self)), most, tally)
 
     def shutdown(self) -> None:
         """Stop serve_forever() and wait until it has returned.

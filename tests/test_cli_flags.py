@@ -6,11 +6,13 @@ What starts and asks is test_cli's. What the classes behind the flags do in all 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import re
 import select
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import wait_until
 from test_cli import WAIT, refused, serving, spawn
 
 from fastserve import options
@@ -270,6 +273,50 @@ def test_open(home: Path, tmp_path: Path) -> None:
         while not note.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         assert note.read_text() == f"http://127.0.0.1:{server.port}/\n"
+
+
+@pytest.mark.parametrize(("words", "pattern"), [
+    ([], r'127\.0\.0\.1 - - \[[^]]+\] "GET /file.txt HTTP/1.1" 200 -\n'),
+    (["--log-format", "common"], r'127\.0\.0\.1 - - \[[^]]+ [+-]\d{4}\] "GET /file.txt HTTP/1.1" 200 6\n'),
+    (["--log-format", "combined"], r'127.* 200 6 "http://a\.example/" "agent"\n'),
+    (["--quiet"], ""),
+])
+def test_the_log(words: list[str], pattern: str, home: Path) -> None:
+    with serving(*words, "-d", str(home), "-b", "127.0.0.1", "0") as server:
+        url = f"http://127.0.0.1:{server.port}/file.txt"
+        assert curl(url, "-A", "agent", "-e", "http://a.example/")[0] == 200
+        code, _, err = server.signal(signal.SIGTERM)
+    assert code == 0
+    assert re.fullmatch(pattern, err)
+
+
+def test_a_log_of_objects_in_a_file(home: Path) -> None:
+    """The file is made anew when whoever rotates logs says so."""
+    log, moved = home / "access.log", home / "moved.log"
+    words = ("--log-format", "json", "--log-file", str(log), "-d", str(home), "-b", "127.0.0.1", "0")
+    with serving(*words) as server:
+        url = f"http://127.0.0.1:{server.port}/file.txt"
+        curl(url)
+        log.rename(moved)
+        server.process.send_signal(signal.SIGUSR1)
+        assert wait_until(log.exists)
+        curl(f"{url}?again")
+        assert curl(f"http://127.0.0.1:{server.port}/access.log")[0] == 404
+        assert server.signal(signal.SIGTERM)[2] == ""
+    lines = [json.loads(line) for file in (moved, log) for line in file.read_text().splitlines()]
+    assert [(line["target"], line["status"], line["size"]) for line in lines[:2]] == [
+        ("/file.txt", 200, 6), ("/file.txt?again", 200, 6)]
+
+
+def test_metrics(home: Path) -> None:
+    with flags(home, "--metrics", "/metrics", "--auth", "ann:x") as ask:
+        for _ in range(3):
+            ask("/file.txt", "-u", "ann:x")
+        ask("/file.txt")
+        status, fields, body = ask("/metrics")
+    assert (status, fields["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert 'fastserve_requests_total{method="GET",code="200"} 3\n' in body
+    assert 'fastserve_requests_total{method="GET",code="401"} 1\n' in body
 
 
 def test_completion() -> None:

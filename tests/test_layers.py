@@ -20,22 +20,22 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fastserve"
 # From the ground up. Inside a row a module may use those to its left and nobody else.
 LAYERS = {
     "0": ("limits", "errors", "overrides", "log"),
-    "1": ("_ascii", "_head", "_parser", "_chunks", "_response", "_deadlines", "_own"),
+    "1": ("_ascii", "_head", "_parser", "_chunks", "_response", "_deadlines", "_own", "_tally"),
     "2": ("_sys", "_states", "_tls", "_channel", "_files", "_reader", "_writer", "_peek", "_peer", "_conn",
           "_offers", "_timers", "_poller", "_lane", "_lead", "_signals"),
     "3": ("headers",),
     "4a": ("handlers", "handlers.heads", "handlers.base", "handlers.paths", "handlers.types",
            "handlers.codings", "handlers.conditions", "handlers.ranges", "handlers.representations",
-           "handlers.static", "handlers.sharing", "handlers.authentication", "handlers.script",
-           "handlers.cgi", "handlers.replay", "handlers.zipping", "handlers.storing", "handlers.archive",
-           "handlers.multipart", "handlers.upload"),
+           "handlers.static", "handlers.logs", "handlers.sharing", "handlers.authentication",
+           "handlers.script", "handlers.cgi", "handlers.replay", "handlers.zipping", "handlers.storing",
+           "handlers.archive", "handlers.multipart", "handlers.upload"),
     "4b": ("serving", "serving.tls", "serving.unix", "serving.systemd", "serving.pidfile",
-           "serving.listeners", "serving.processes", "serving.answers", "serving.bound", "serving._driver",
-           "serving.loop",
+           "serving.listeners", "serving.processes", "serving.answers", "serving.metrics", "serving.bound",
+           "serving._driver", "serving.loop",
            "serving.experience", "serving.threads", "serving.leader"),
     "5": ("server",),
-    "6": ("installing", "__init__", "stopping", "console", "words", "settings", "options", "reach",
-          "selfsigned", "assembly", "welcome", "cli", "__main__", "patched"),
+    "6": ("installing", "__init__", "stopping", "console", "logfile", "words", "settings", "options",
+          "reach", "selfsigned", "assembly", "welcome", "cli", "__main__", "patched"),
 }
 
 STANDARD = sys.stdlib_module_names | {"__future__"}

@@ -67,6 +67,8 @@ PLAIN_SETUP: Final = socketserver.StreamRequestHandler.setup
 
 UNSET: Final = object()
 
+ERROR_LINE: Final = "code %d, message %s"  # what send_error() logs
+
 LINE_LIMIT: Final = MAX_LINE + 1  # what readline() is asked for: one that is too long is told by that
 
 NO_PHRASE: Final = ("", "")
@@ -450,7 +452,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
             phrase, description = "???", "???"
         message = phrase if message is None else message
         explain = description if explain is None else explain
-        self.log_error("code %d, message %s", code, message)
+        self.log_error(ERROR_LINE, code, message)
         # A reason phrase is latin-1 and one line, whatever the message is.
         reason = message.translate(self._control_char_table).encode("latin-1", "replace").decode("latin-1")
         self.send_response(code, message if message.isascii() and message.isprintable() else reason)
@@ -554,9 +556,24 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         Control characters are written as ``\\xNN``, so that no client can reach the terminal.
         """
         message = (format % args).translate(self._control_char_table)
+        self._fastserve_note(message)
+        sys.stderr.write(f"{self.address_string()} - - [{self.log_date_time_string()}] {message}\n")
+
+    def _fastserve_note(self, message: str) -> None:
+        """A line with this message was logged of the answer, and is to be again when that is."""
         if self.__writer is not None:
             self.__writer.note(message)
-        sys.stderr.write(f"{self.address_string()} - - [{self.log_date_time_string()}] {message}\n")
+
+    def _fastserve_forgo_recording(self) -> None:
+        """What is logged of the answer is true of no other request."""
+        if self.__writer is not None:
+            self.__writer.forgo()
+
+    def _fastserve_body_size(self) -> int | None:
+        """How many bytes of a body have been written; None where the writer cannot tell."""
+        wfile: Any = self.wfile
+        size: int = wfile.body_size if wfile is self.__writer else -1
+        return size if size >= 0 else None
 
     def log_date_time_string(self) -> str:
         """Return the local time as the log has it."""

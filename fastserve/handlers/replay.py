@@ -69,8 +69,15 @@ LIBRARY: Final = SimpleHTTPRequestHandler.__mro__
 # As they are now, whoever patches them later.
 OWN: Final = {kind: dict(vars(kind)) for kind in LIBRARY}
 # What may stand before the handler: what it says in answers to GET and HEAD depends on data alone, as long as
-# nobody has changed it since it was first seen. By name, as few servers import them.
-MIXINS: Final = {("fastserve.handlers.sharing", "SharingMixin"), ("fastserve.handlers.upload", "UploadMixin")}
+# nobody has changed it since it was first seen. By name, as few servers import them. Those of logs change no
+# answer. What they may have: _fastserve_log_opening(second), what a line has between host and message, and
+# _fastserve_log_recorded(status, size), which writes the line of an answer that is sent again.
+MIXINS: Final = {
+    ("fastserve.handlers.sharing", "SharingMixin"), ("fastserve.handlers.upload", "UploadMixin"),
+    *(("fastserve.handlers.logs", name) for name in (
+        "ColouredLog", "AnswerLog", "CommonLog", "FieldsLog", "CombinedLog", "JsonLines", "JsonLog",
+        "QuietLog", "QuietColouredLog", "QuietJsonLog")),
+}
 # What an instance has: a class that has something of that name does something with it.
 OF_INSTANCES: Final = frozenset({
     "client_address", "close_connection", "command", "connection", "directory", "extra_response_headers",
@@ -207,6 +214,7 @@ class Replay:
         self._pages: tuple[str, ...] = ()
         self._instead: tuple[str, ...] = ()  # of what is not there
         self._months: Any = ()
+        self._opening: Any = None
 
     def may_replay(self) -> bool:
         """Whether there is a class that may be replayable, now or later on; it is ``kind`` then."""
@@ -248,7 +256,9 @@ class Replay:
             if name not in LOG and not (name == "end_headers" and is_said_to_be_pure(kind)):
                 raise NotReplayable
             first.setdefault(name, value)  # the one that is called
-        self.hooked = any(name in LOG and not is_empty(value) for name, value in first.items())
+        self._opening = getattr(kind, "_fastserve_log_opening", None)
+        self.hooked = hasattr(kind, "_fastserve_log_recorded") or any(
+            name in LOG and not is_empty(value) for name, value in first.items())
         self.lines = not self.hooked and "log_message" not in first
         self.stateless = not self.hooked and not any(methods_of_its_own(kind))
 
@@ -307,9 +317,11 @@ class Replay:
 
     # -- The log ---------------------------------------------------------------------------------
 
-    def log_date(self, second: int) -> str:
-        """Return the local time as the class's log has it."""
-        return format_date(second, self._months)
+    def log_opening(self, second: int) -> str:
+        """Return what a line of the class's log has between the client's address and the message."""
+        if self._opening is not None:
+            return str(self._opening(second))
+        return f" - - [{format_date(second, self._months)}] "
 
     def write(self, text: str) -> None:
         """Write lines where log_message() does. The answers do not depend on it."""
@@ -317,8 +329,8 @@ class Replay:
             with contextlib.suppress(OSError, ValueError):  # a closed pipe, a closed file
                 sys.stderr.write(text)
 
-    def tell(self, handler: Any, head: RequestHead, status: int) -> bool:
-        """Have a handler log a request that it is not to answer, as if it did.
+    def tell(self, handler: Any, head: RequestHead, status: int, size: int) -> bool:
+        """Have a handler log a request that it is not to answer, as if it did; ``size`` is that of the body.
 
         Returns whether it need not: what a hook has set on the handler counts for the answer, which is not
         logged again then.
@@ -327,6 +339,10 @@ class Replay:
             return False
         handler._fastserve_begin(head)
         closes = handler.close_connection
+        recorded = getattr(handler, "_fastserve_log_recorded", None)
+        if recorded is not None:
+            recorded(status, size)
+            return True
         handler.log_request(HTTPStatus(status))
         said = handler.close_connection
         if said == closes and self._answers_alike(handler):

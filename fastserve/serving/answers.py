@@ -1,5 +1,7 @@
 """What a loop answers by itself, when no handler runs: the health of the server, and that there is no room.
 
+Its figures are in serving.metrics.
+
 Knows heads and octets, and of a handler class no more than the name that it gives to the software.
 serving.loop calls it.
 """
@@ -15,12 +17,14 @@ from fastserve.limits import RETRY_AFTER
 ENDS: Final = (" ", "?")  # of a path, in a request line
 
 
-class Health:
+class Spared:
     """Answers GET and HEAD of ``path`` (str, as it stands in a request line), whatever its query is.
 
     ``handler_class`` is the server's RequestHandlerClass. Raises ValueError where no request could have
-    that path.
+    that path. What is said is a subclass's.
     """
+
+    content_type = "text/plain"
 
     def __init__(self, path: str, handler_class: Any) -> None:
         check_path(path)
@@ -39,7 +43,20 @@ class Health:
         if head.rejection or not head.is_plain or head.content_length > 0:
             return None
         closes = conn.last or not head.keep_alive
-        return text_answer(head, closes, 200, "OK", "ok\n", self._software, {"Cache-Control": "no-store"})
+        fields = {"Cache-Control": "no-store"}
+        return text_answer(
+            head, closes, 200, "OK", self.text(), self._software, fields, self.content_type)
+
+    def text(self) -> str:
+        """Return what is said."""
+        raise NotImplementedError
+
+
+class Health(Spared):
+    """Says that the server is well."""
+
+    def text(self) -> str:
+        return "ok\n"
 
 
 def check_path(path: str) -> None:
@@ -73,6 +90,7 @@ def text_answer(
     text: str,
     server: str | None,
     fields: dict[str, str],
+    content_type: str = "text/plain",
 ) -> tuple[bytes, bool]:
     """Return a whole answer to a request (None: nobody has read it), and whether it closes the connection."""
     method, version = (request.method, request.version) if request is not None else (None, None)
@@ -81,9 +99,10 @@ def text_answer(
     if server is not None:
         head.header("Server", server)
     head.header("Date", http_date(time.time()))
-    head.header("Content-Type", "text/plain")
-    head.header("Content-Length", len(text))
+    head.header("Content-Type", content_type)
+    body = text.encode()
+    head.header("Content-Length", len(body))
     for name, value in fields.items():
         head.header(name, value)
     head.end(method, version, closes)
-    return head.take() + (b"" if method == "HEAD" else text.encode()), closes
+    return head.take() + (b"" if method == "HEAD" else body), closes

@@ -37,6 +37,7 @@ from fastserve._files import Recordings
 from fastserve._lane import consents, replay
 from fastserve._lead import Lead
 from fastserve._offers import withdraw
+from fastserve._tally import Tally
 from fastserve.overrides import gives_threads
 from fastserve.serving.experience import Experience
 from fastserve.serving.loop import PLAIN_ACCEPT, Loop
@@ -101,9 +102,10 @@ class Leader(Loop):
         server: socketserver.TCPServer,
         own_accept: Any = PLAIN_ACCEPT,
         recordings: Recordings | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self._most = most_threads(server)
-        super().__init__(server, own_accept, recordings)
+        super().__init__(server, own_accept, recordings, tally)
         self._lead = Lead()
         self._experience = Experience()
         self._threads = Threads()

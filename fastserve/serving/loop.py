@@ -39,11 +39,12 @@ from fastserve._files import Recordings
 from fastserve._lane import Lane, consents, replay
 from fastserve._offers import offer, withdraw
 from fastserve._poller import Poller
+from fastserve._tally import Tally
 from fastserve._timers import Timers
 from fastserve.overrides import is_own
 from fastserve.serving import tls
 from fastserve.serving._driver import Driver
-from fastserve.serving.answers import Health, no_room
+from fastserve.serving.answers import Health, Spared, no_room
 from fastserve.serving.bound import Bound
 
 # accept() failed for want of something that a closing connection gives back.
@@ -63,19 +64,36 @@ PLAIN_ENDS: Final = (
 )
 
 
+def _spared(server: socketserver.TCPServer, tally: Tally | None) -> tuple[Spared, ...]:
+    """What is answered without a handler. Raises ValueError where a path is not right, or is given twice."""
+    health, metrics = getattr(server, "health_path", None), getattr(server, "metrics_path", None)
+    found: list[Spared] = []
+    if health is not None:
+        found.append(Health(health, server.RequestHandlerClass))
+    if metrics is not None and tally is not None:
+        from fastserve.serving.metrics import Metrics  # for those who ask
+
+        if metrics == health:
+            raise ValueError(f"health_path and metrics_path are the same: {health}")
+        found.append(Metrics(metrics, server.RequestHandlerClass, tally))
+    return tuple(found)
+
+
 class Loop:
     """Serves the connections of ``server`` (a bound and listening socketserver.TCPServer).
 
     ``own_accept`` is the get_request() that waits for nothing but a connection. Any other may, so that it is
-    called once a turn. ``recordings`` are the answers that need no handler, None where each needs one.
+    called once a turn. ``recordings`` are the answers that need no handler, None where each needs one;
+    ``tally`` counts what is done, None where nobody asks.
     """
 
     # With the moving loop's there are more than CPython looks up fast in a dict of an instance.
     __slots__ = (
         "__weakref__", "_accepting", "_again", "_bound", "_connections", "_deadlines",
-        "_driver", "_due", "_end", "_ending", "_health", "_lane", "_listener", "_listening", "_now",
-        "_own_accept", "_poller", "_ready", "_recordings", "_resume", "_server", "_single", "_speak",
-        "_stopping", "_telling", "_thread", "_timers", "_tuned", "_waker", "_welcoming", "_woken",
+        "_driver", "_due", "_end", "_ending", "_lane", "_listener", "_listening", "_now",
+        "_own_accept", "_poller", "_ready", "_recordings", "_resume", "_server", "_single", "_spared",
+        "_speak", "_stopping", "_tally", "_telling", "_thread", "_timers", "_tuned", "_waker",
+        "_welcoming", "_woken",
     )
 
     def __init__(
@@ -83,9 +101,11 @@ class Loop:
         server: socketserver.TCPServer,
         own_accept: Any = PLAIN_ACCEPT,
         recordings: Recordings | None = None,
+        tally: Tally | None = None,
     ) -> None:
-        path, most = getattr(server, "health_path", None), getattr(server, "max_connections", None)
-        self._health = None if path is None else Health(path, server.RequestHandlerClass)
+        most = getattr(server, "max_connections", None)
+        self._tally = tally
+        self._spared = _spared(server, tally)
         self._bound = None if most is None else Bound(most)
         self._server = server
         self._listener: socket.socket = server.socket
@@ -105,9 +125,10 @@ class Loop:
         self._ending = Ending()  # begun by drain(), and seen by every connection from then on
         self._recordings = recordings
         self._lane = Lane(
-            self._poller, self._timers, self._connections, self._ending, self._deadlines, recordings)
+            self._poller, self._timers, self._connections, self._ending, self._deadlines, recordings,
+            tally)
         self._ready: deque[Any] = deque()  # targets that the poller has told of
-        self._driver = Driver(self, self._lane, self._ready, self._health is not None)
+        self._driver = Driver(self, self._lane, self._ready, bool(self._spared))
         self._single = True  # whether to come back after each turn of the lane
         self._tuned = 0.0  # when that was looked at
         self._accepting = True  # until drain() has emptied the backlog
@@ -277,7 +298,8 @@ class Loop:
             return
         handshaking, patience = tls.awaits_handshake(sock), self._patience_of_handlers()
         conn = Connection(
-            sock, address, self._now, handshaking, patience, self._ending, self._deadlines, self._recordings)
+            sock, address, self._now, handshaking, patience, self._ending, self._deadlines,
+            self._recordings, self._tally)
         if self._bound is None or not self._bound.is_reached(self._held(), self._now):
             self._take_in(conn)
             return
@@ -297,6 +319,8 @@ class Loop:
         self._settle(conn)
 
     def _turn_away(self, conn: Connection, bound: Bound) -> None:
+        if self._tally is not None:
+            self._tally.turn_away()
         if not bound.may_tell():
             self._act(conn, END)
             return
@@ -363,12 +387,12 @@ class Loop:
                         self._go_on_later(conn, action)
                         return
                     requests -= 1
-                    action = self._answer(conn) if self._health is None else self._spare(conn, self._answer)
+                    action = self._spare(conn, self._answer) if self._spared else self._answer(conn)
                 elif action == SETTLE:
                     self._settle(conn)
                     return
                 elif action == OFFER:
-                    action = self._offer(conn) if self._health is None else self._spare(conn, self._offer)
+                    action = self._spare(conn, self._offer) if self._spared else self._offer(conn)
                 else:
                     self._close(conn)
                     return
@@ -417,10 +441,12 @@ class Loop:
         return None
 
     def _spare(self, conn: Connection, usual: Callable[[Connection], int]) -> int:
-        """Answer a request for the server's health without a handler, and any other as ``usual``."""
-        assert self._health is not None
-        answer = self._health.answer(conn)
-        return usual(conn) if answer is None else conn.reply(*answer, self._now)
+        """Answer a request that is about the server itself without a handler, and any other as ``usual``."""
+        for spared in self._spared:
+            answer = spared.answer(conn)
+            if answer is not None:
+                return conn.reply(*answer, self._now)
+        return usual(conn)
 
     def _answer(self, conn: Connection) -> int:
         if conn.is_recorded and consents(conn):

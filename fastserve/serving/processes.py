@@ -28,7 +28,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -54,6 +54,7 @@ def supervise(
     ready: Callable[[], object] | None = None,
     reload: Callable[[], object] | None = None,
     ending: Callable[[], object] | None = None,
+    relay: Sequence[int] = (),
 ) -> None:
     """Serve with that many processes until SIGTERM or SIGINT; the signal handlers are ours meanwhile.
 
@@ -62,7 +63,8 @@ def supervise(
 
     ``prepare`` is called in each worker before it serves, ``ready`` here once all of them do, ``reload`` here
     before SIGHUP replaces them; an exception that it raises is told, and they stay. ``ending`` is called
-    when a signal has begun the end.
+    when a signal has begun the end. Signals of ``relay`` are sent on to each worker; they have handlers by
+    now, which workers inherit.
 
     Raises KeyboardInterrupt when SIGINT has ended it, GaveUp if workers end as soon as they start,
     RuntimeError where threads run already: a fork has none of them, and keeps their locks.
@@ -70,8 +72,9 @@ def supervise(
     if threading.active_count() > 1:
         raise RuntimeError("worker processes must be started before threads are")
     sockets = listeners.spread(server, workers, share)
+    getattr(server, "_fastserve_forks", _nothing_to_share)(workers)
     try:
-        Supervisor(server, sockets, grace, prepare, ready, reload, ending).run()
+        Supervisor(server, sockets, grace, prepare, ready, reload, ending, relay).run()
     finally:
         for listener in {*sockets} - {server.socket}:
             listener.close()
@@ -119,16 +122,16 @@ class Worker:
         return time.monotonic() - self.began >= limits.EARLY_END
 
     def ask_to_end(self, within: float) -> None:
-        self._send(signal.SIGTERM)
+        self.send(signal.SIGTERM)
         self.is_asked = True
         self.deadline = time.monotonic() + within
 
     def kill(self) -> None:
-        self._send(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         self.is_asked = self.is_killed = True
         self.deadline = math.inf
 
-    def _send(self, number: int) -> None:
+    def send(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):  # somebody else has waited for it
             os.kill(self.pid, number)
 
@@ -188,6 +191,7 @@ class Supervisor:
         ready: Callable[[], object] | None,
         reload: Callable[[], object] | None,
         ending: Callable[[], object] | None,
+        relay: Sequence[int] = (),
     ) -> None:
         self._server = server
         self._grace = grace
@@ -195,6 +199,7 @@ class Supervisor:
         self._ready = ready
         self._reload = reload
         self._ending = ending
+        self._relay = relay
         self._slots = [Slot(listener) for listener in sockets]
         self._workers: dict[int, Worker] = {}
         self._renewing: deque[Slot] = deque()  # whose worker is to be replaced; the first one's is, just now
@@ -266,6 +271,9 @@ class Supervisor:
 
     def _hear(self) -> None:
         numbers = set(self._woken.recv(4096))
+        for number in numbers.intersection(self._relay):
+            for worker in self._workers.values():
+                worker.send(number)
         for number in self._heard:
             if number in numbers:
                 self._obey(number)
@@ -472,6 +480,10 @@ class Supervisor:
         for listener in {each.listener for each in self._slots} - {self._server.socket}:
             listener.close()
         _end_with(self._pid, self._server)
+
+
+def _nothing_to_share(workers: int) -> None:
+    """Of a server that is not ours."""
 
 
 def _nothing(signum: int, frame: object) -> None:

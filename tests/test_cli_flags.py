@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 from helpers import wait_until
-from test_cli import WAIT, refused, serving, spawn
+from test_cli import PACKAGE_HOME, WAIT, refused, serving, spawn
 
 from fastserve import options
 
@@ -355,6 +355,7 @@ def test_help_is_80_columns_wide() -> None:
     (["--upload-limit", "much"], "size 'much' is not a number of bytes, such as 500M or 2G"),
     (["--cgi", "--upload", "."], "--cgi and --upload do not go together"),
     (["--log-format", "xml"], "log format 'xml' is not known; choose one of http.server, common, "),
+    (["--log-file", "/none/x", "0"], "cannot open the log file '/none/x': No such file or directory"),
     (["--metrics", "x"], "--metrics path 'x' is not right: it must begin with /"),
     (["--metrics", "/x", "--health", "/x"], "--metrics and --health need a path each"),
     (["--config", "/none.toml"], "cannot read the settings in '/none.toml': No such file or directory"),
@@ -362,6 +363,21 @@ def test_help_is_80_columns_wide() -> None:
 ])
 def test_a_wrong_value_is_one_line(words: list[str], complaint: str) -> None:
     assert refused(*words).startswith(complaint)
+
+
+@pytest.mark.parametrize(("words", "module", "extra"), [
+    (["--tls-self-signed", "0"], "trustme", "tls"), (["--print-completion", "zsh"], "shtab", "completion"),
+    (["--auth", "ann:$2y$05$" + "x" * 53, "0"], "bcrypt", "auth"),
+    (["--qr", "-b", "127.0.0.1", "0"], "segno", "qr"),
+])
+def test_an_extra_that_is_missing(words: list[str], module: str, extra: str, tmp_path: Path) -> None:
+    (tmp_path / f"{module}.py").write_text("raise ImportError")
+    path = os.pathsep.join([str(tmp_path), str(PACKAGE_HOME)])
+    done = spawn(*words, env={"PYTHONPATH": path})
+    _, err = done.communicate(timeout=WAIT)
+    assert done.returncode == 2
+    assert err.decode().endswith(f"pip install 'fastserve[{extra}]'\n")
+    assert err.count(b"\n") == 1
 
 
 def test_a_port_in_use_names_the_next_free_one() -> None:

@@ -19,9 +19,9 @@ DEBUG = SANITIZE or bool(os.environ.get("FASTSERVE_DEBUG"))
 KIND = "fuzz" if FUZZ else "sanitize" if SANITIZE else "debug" if DEBUG else "release"
 
 MODULES = [
-    "_head", "_parser", "_chunks", "_response", "_deadlines", "_own", "_tls", "_channel", "_files", "_reader",
-    "_writer", "_peek", "_peer", "_conn", "_offers", "_timers", "_poller", "_lane", "_lead", "_signals",
-    "serving._driver",
+    "_head", "_parser", "_chunks", "_response", "_deadlines", "_own", "_tls", "_channel", "_files",
+    "_listing", "_reader", "_writer", "_peek", "_peer", "_conn", "_offers", "_timers", "_poller", "_lane",
+    "_lead", "_signals", "serving._driver",
 ]
 
 DIRECTIVES = {

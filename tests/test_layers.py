@@ -20,13 +20,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fastserve"
 # From the ground up. Inside a row a module may use those to its left and nobody else.
 LAYERS = {
     "0": ("limits", "errors", "overrides", "log"),
-    "1": ("_ascii", "_head", "_parser", "_chunks", "_response", "_deadlines", "_own"),
-    "2": ("_sys", "_states", "_tls", "_channel", "_files", "_reader", "_writer", "_peek", "_peer", "_conn",
-          "_offers", "_timers", "_poller", "_lane", "_lead", "_signals"),
+    "1": ("_ascii", "_head", "_parser", "_chunks", "_response", "_deadlines", "_own", "_octets"),
+    "2": ("_sys", "_states", "_tls", "_channel", "_files", "_entries", "_listing", "_reader", "_writer",
+          "_peek", "_peer", "_conn", "_offers", "_timers", "_poller", "_lane", "_lead", "_signals"),
     "3": ("headers",),
     "4a": ("handlers", "handlers.heads", "handlers.base", "handlers.paths", "handlers.types",
            "handlers.codings", "handlers.conditions", "handlers.ranges", "handlers.representations",
-           "handlers.static", "handlers.script", "handlers.cgi", "handlers.replay"),
+           "handlers.static", "handlers.listing", "handlers.folder", "handlers.script", "handlers.cgi",
+           "handlers.replay"),
     "4b": ("serving", "serving.tls", "serving.unix", "serving.systemd", "serving.pidfile",
            "serving.listeners", "serving.processes", "serving.answers", "serving.bound", "serving._driver",
            "serving.loop",

@@ -25,8 +25,8 @@ KIND = "fuzz" if FUZZ else "sanitize" if SANITIZE else "debug" if DEBUG else "re
 
 MODULES = [
     "_head", "_parser", "_chunks", "_response", "_deadlines", "_own", "_tally", "_tls", "_channel", "_files",
-    "_reader", "_writer", "_peek", "_peer", "_conn", "_offers", "_timers", "_poller", "_lane", "_lead",
-    "_signals", "serving._driver",
+    "_listing", "_reader", "_writer", "_peek", "_peer", "_conn", "_offers", "_timers", "_poller", "_lane",
+    "_lead", "_signals", "serving._driver",
 ]
 
 DIRECTIVES = {

@@ -11,6 +11,7 @@ cdef extern from *:
     #ifndef _GNU_SOURCE
     #define _GNU_SOURCE
     #endif
+    #include <dirent.h>
     #include <errno.h>
     #include <fcntl.h>
     #include <netinet/in.h>
@@ -166,11 +167,11 @@ cdef extern from *:
         int kind;                                           /* S_IFMT's bits, or minus errno */
     } fs_file;
 
-    static inline void fs_look(const char *path, int follow, fs_file *file)
+    static inline void fs_look_in(int folder, const char *name, int follow, fs_file *file)
     {
         struct stat found;
         memset(file, 0, sizeof *file);
-        if (fstatat(AT_FDCWD, path, &found, follow ? 0 : AT_SYMLINK_NOFOLLOW) < 0) {
+        if (fstatat(folder, name, &found, follow ? 0 : AT_SYMLINK_NOFOLLOW) < 0) {
             file->kind = -errno;
             return;
         }
@@ -185,6 +186,28 @@ cdef extern from *:
         file->modified = (int64_t)found.st_mtim.tv_sec * 1000000000 + found.st_mtim.tv_nsec;
         file->changed = (int64_t)found.st_ctim.tv_sec * 1000000000 + found.st_ctim.tv_nsec;
     #endif
+    }
+
+    static inline void fs_look(const char *path, int follow, fs_file *file)
+    {
+        fs_look_in(AT_FDCWD, path, follow, file);
+    }
+
+    /* The next entry of a folder: 1, 0 at its end, FAILED. `kind` is S_IFMT's bits, 0 where it must be
+       asked for. The name stays until the next call. */
+    static inline int fs_next_entry(DIR *folder, const char **name, int *kind)
+    {
+        const struct dirent *entry;
+        errno = 0;
+        entry = readdir(folder);
+        if (!entry) return errno ? FAILED : 0;
+        *name = entry->d_name;
+    #if defined(DT_UNKNOWN) && defined(DTTOIF)
+        *kind = entry->d_type == DT_UNKNOWN ? 0 : DTTOIF(entry->d_type);
+    #else
+        *kind = 0;
+    #endif
+        return 1;
     }
 
     /* Whether what stat() says of a file is so now, and no memory of what another machine or program said. */
@@ -313,6 +336,11 @@ cdef extern from *:
         int64_t changed
         int kind
     void fs_look(const char *path, bint follow, fs_file *file) noexcept nogil
+    void fs_look_in(int folder, const char *name, bint follow, fs_file *file) noexcept nogil
+
+    ctypedef struct DIR:
+        pass
+    int fs_next_entry(DIR *folder, const char **name, int *kind) noexcept nogil
     bint fs_is_local(const char *path) noexcept nogil
     double fs_monotonic() noexcept nogil
     int64_t fs_wall_clock() noexcept nogil

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastserve import server
 from fastserve.console import may_colour
+from fastserve.handlers.folder import FolderHandler
 from fastserve.options import timeouts
 from fastserve.server import (
     HTTPServer,
@@ -118,7 +119,7 @@ def _bases(options: argparse.Namespace) -> Iterator[type]:
         from fastserve.handlers.sharing import SharingMixin
 
         yield SharingMixin
-    yield server.CGIHTTPRequestHandler if options.cgi else SimpleHTTPRequestHandler
+    yield server.CGIHTTPRequestHandler if options.cgi else FolderHandler
 
 
 def _log_mixin(options: argparse.Namespace) -> type | None:

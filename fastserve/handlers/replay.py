@@ -4,8 +4,8 @@ A class is replayable when everything that shapes its answers to GET and HEAD is
 has set data only. What it may have of its own is what is no part of an answer, other methods and the log, and
 an end_headers() of which the class says that it is pure. What is not proven is not replayed.
 
-Knows SimpleHTTPRequestHandler, and no connection; it is the policy that _files.Recordings asks.
-fastserve.server makes it.
+Knows SimpleHTTPRequestHandler and FolderHandler, and no connection; it is the policy that _files.Recordings
+asks. fastserve.server makes it.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from typing import Any, Final, TypeAlias
 from fastserve._head import RequestHead
 from fastserve.handlers import codings
 from fastserve.handlers.base import BaseHTTPRequestHandler, UsualMessageClass
+from fastserve.handlers.folder import FolderHandler
 from fastserve.handlers.paths import (
     KEPT_LENGTH,
     components_beneath,
@@ -62,10 +63,13 @@ HARMLESS: Final = frozenset({
     "_abc_impl",
 })
 
-# What classes may have of their own, and the library's may be given: data is compared each time.
-FREE: Final = DATA | HARMLESS | {MESSAGES}
+# What is asked for pages of folders alone, which are never recorded.
+OF_FOLDERS: Final = frozenset({"accepts_uploads_in", "archives", "folder_pages"})
 
-LIBRARY: Final = SimpleHTTPRequestHandler.__mro__
+# What classes may have of their own, and the library's may be given: data is compared each time.
+FREE: Final = DATA | HARMLESS | OF_FOLDERS | {MESSAGES}
+
+LIBRARY: Final = FolderHandler.__mro__
 # As they are now, whoever patches them later.
 OWN: Final = {kind: dict(vars(kind)) for kind in LIBRARY}
 # What may stand before the handler: what it says in answers to GET and HEAD depends on data alone, as long as

@@ -15,7 +15,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastserve._writer import ResponseWriter
 from fastserve.handlers import codings
@@ -25,7 +25,6 @@ from fastserve.handlers.paths import (
     KEPT_LENGTH,
     descend,
     is_beneath,
-    is_dotfile,
     is_hidden,
     open_beneath,
     open_file,
@@ -47,6 +46,9 @@ from fastserve.handlers.representations import (
 )
 from fastserve.handlers.types import guess_type
 from fastserve.overrides import is_own
+
+if TYPE_CHECKING:
+    from fastserve._listing import Folder
 
 # What a 304 says of the file is how it may be kept and used, and where it is (RFC 9110 15.4.5).
 NOT_IN_304: Final = {
@@ -82,27 +84,6 @@ def is_one_of(path: str, status: os.stat_result, withheld: Iterable[str]) -> boo
             if os.path.samestat(status, os.stat(other)):
                 return True
     return False
-
-
-def surely(question: Callable[[], bool]) -> bool:
-    """Return what a directory's entry answers, False where it cannot tell: of links in a circle, say."""
-    try:
-        return question()
-    except OSError:
-        return False
-
-
-def unlinked_entries(directory: str, path: str) -> list[os.DirEntry[str]]:
-    """Return what is in a folder below ``directory`` but for symbolic links. Raises OSError."""
-    fd = descend(directory, path, FOLDER_FLAGS)
-    try:
-        with os.scandir(fd) as scan:
-            entries = [entry for entry in scan if not surely(entry.is_symlink)]
-            for entry in entries:  # now that the descriptor is open; they remember the answer
-                surely(entry.is_dir)
-            return entries
-    finally:
-        os.close(fd)
 
 
 class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
@@ -395,31 +376,41 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
 
         Returns a file object with the page, or None where the directory cannot be read (404).
         """
+        folder = self._fastserve_read_folder(path)
+        if folder is None:
+            return None
+        folder.sort("text")
+        encoding = sys.getfilesystemencoding()
+        begin, end = (part.encode(encoding, "surrogateescape") for part in self.__around_listing(encoding))
+        content_type = f"text/html; charset={encoding}"
+        return self._fastserve_send_page(folder.old_lines(begin, end), [("Content-type", content_type)])
+
+    def _fastserve_read_folder(self, path: str, details: bool = False) -> "Folder | None":
+        """Return what a listing of a folder shows, with sizes and times if asked for; or send 404."""
+        from fastserve._listing import Folder
+
         try:
-            entries = sorted(self.__entries(path), key=lambda entry: entry.name.lower())
+            if self.follow_symlinks:
+                fd = os.open(path, FOLDER_FLAGS)
+            else:
+                fd = descend(self.directory, path, FOLDER_FLAGS)
+            return Folder(fd, self.follow_symlinks, not self.hide_dotfiles, details)
         except OSError:
             self.send_error(HTTPStatus.NOT_FOUND, "No permission to list directory")
             return None
-        encoding = sys.getfilesystemencoding()
-        page = self.__listing_page(entries, encoding).encode(encoding, "surrogateescape")
+
+    def _fastserve_send_page(self, page: bytes, headers: list[tuple[str, str]]) -> io.BytesIO:
+        """Send the head of a page that says what there is, and return what is to be copied behind it."""
+        headers = [*headers, ("Content-Length", str(len(page)))]
         self.send_response(HTTPStatus.OK)
-        self.send_header("Content-type", f"text/html; charset={encoding}")
-        self.send_header("Content-Length", str(len(page)))
-        self.__send_extra_headers({"server", "date", "content-type", "content-length"})
+        for name, value in headers:
+            self.send_header(name, value)
+        self.__send_extra_headers({"server", "date"} | ({name.lower() for name, _ in headers} - {"vary"}))
         self.end_headers()
         return io.BytesIO(page)
 
-    def __entries(self, path: str) -> list[os.DirEntry[str]]:
-        """What a listing of a folder shows. Raises OSError."""
-        if self.follow_symlinks:
-            with os.scandir(path) as scan:
-                entries = list(scan)
-        else:
-            entries = unlinked_entries(self.directory, path)
-        return [entry for entry in entries if not (self.hide_dotfiles and is_dotfile(entry.name))]
-
-    def __listing_page(self, entries: Iterable[os.DirEntry[str]], encoding: str) -> str:
-        """http.server's page, line by line: programs parse it."""
+    def __around_listing(self, encoding: str) -> tuple[str, str]:
+        """http.server's page, line by line, but for its list: programs parse it."""
         import html
 
         path = unquote_path(split_target(self.path)[0] or "/")
@@ -433,23 +424,9 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
                 '<style type="text/css">\n:root {\ncolor-scheme: light dark;\n}\n</style>',
                 f"<title>{title}</title>\n</head>",
                 f"<body>\n<h1>{title}</h1>",
-                "<hr>\n<ul>",
-                *map(self.__listing_item, entries),
-                "</ul>\n<hr>\n</body>\n</html>\n",
+                "<hr>\n<ul>\n",
             ]
-        )
-
-    def __listing_item(self, entry: os.DirEntry[str]) -> str:
-        """A link; directories end with a slash, and symbolic links are shown with @."""
-        import html
-
-        link = shown = entry.name
-        if surely(entry.is_dir):
-            link = shown = entry.name + "/"
-        if surely(entry.is_symlink):
-            shown = entry.name + "@"
-        target = urllib.parse.quote(link, errors="surrogatepass")
-        return f'<li><a href="{target}">{html.escape(shown, quote=False)}</a></li>'
+        ), "</ul>\n<hr>\n</body>\n</html>\n"
 
     # -- Names -----------------------------------------------------------------------------------
 
@@ -483,6 +460,9 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
                 if rest:
                     outputfile.send_file(*rest)
                     return
+            if type(source) is io.BytesIO:  # a listing
+                outputfile.write(source.read())
+                return
         import shutil  # with compressors
 
         shutil.copyfileobj(source, outputfile)

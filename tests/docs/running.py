@@ -26,13 +26,9 @@ PATIENCE = 20.0
 # The ports that pages use.
 PORTS = re.compile(r"\b(8000|8001|8080|8443|9000)\b")
 
-# Flags that pages describe before every build has them. A flag that is neither here nor in --help is a fault
-# of the page; one that is here and not in --help lets its blocks be passed over.
-PLANNED = {
-    "--cors", "--isolate", "--spa", "--no-cache", "--cache-control", "--auth", "--auth-file", "--no-listing",
-    "--no-precompressed", "--log-format", "--log-file", "--quiet", "--open", "--qr", "--metrics", "--upload",
-    "--upload-limit", "--upload-overwrite", "--tls-self-signed", "--config", "--print-completion",
-}
+# Flags that pages describe before they are there. One that is neither here nor in --help is a fault of
+# the page; one that is here and not in --help lets its blocks be passed over.
+PLANNED: frozenset[str] = frozenset()
 SERVER = re.compile(r"^(?:[A-Z_]+=\S+ +)*(?:python -m )?fastserve\b(?!\.)(?!.*--(?:help|version)\b)")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 VARIABLE = re.compile(r"\bFASTSERVE_[A-Z]")

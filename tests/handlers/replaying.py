@@ -16,6 +16,7 @@ import fastserve
 # How long a file must have been left alone, with some to spare: nobody can set back when it changed.
 SETTLING = 1.2
 TARGET = "/file.txt"
+TRIES = 5
 
 
 class Files(fastserve.SimpleHTTPRequestHandler):
@@ -50,11 +51,16 @@ def hits(server: Any) -> int:
 def replays(server: Any, target: str = TARGET) -> bool:
     """Whether the second and third answer to a request come from a recording."""
     first = ask(server.server_address, request(target=target))
-    before = hits(server)
-    others = [ask(server.server_address, request(target=target)) for _ in range(2)]
-    assert [comparable(other) for other in others] == [comparable(first)] * 2
-    assert hits(server) - before in (0, 2), "one of two answers that are the same was replayed"
-    return hits(server) > before
+    told = 0
+    for _ in range(TRIES):
+        before = hits(server)
+        others = [ask(server.server_address, request(target=target)) for _ in range(2)]
+        assert [comparable(other) for other in others] == [comparable(first)] * 2
+        told = hits(server) - before
+        if told != 1:  # on a loaded machine a thread that is slow with the first may have one of them answered
+            break
+    assert told in (0, 2), "one of two answers that are the same was replayed"
+    return told > 0
 
 
 def comparable(reply: Reply) -> Reply:

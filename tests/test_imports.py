@@ -34,9 +34,12 @@ PUBLIC = {
 }
 
 
+HOME = {"PYTHONPATH": str(PACKAGE.parent)}
+
+
 def run(code: str) -> subprocess.CompletedProcess[str]:
-    home = {"PYTHONPATH": str(PACKAGE.parent)}
-    return subprocess.run([sys.executable, "-W", "error", "-c", code], env={**os.environ, **home},
+    others = {name: value for name, value in os.environ.items() if not name.startswith("FASTSERVE_")}
+    return subprocess.run([sys.executable, "-W", "error", "-c", code], env={**others, **HOME},
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
 

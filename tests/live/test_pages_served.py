@@ -19,7 +19,7 @@ from .test_pages import CHROMIUM, browser, expect, files, names, visit  # noqa: 
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")]
 
-LARGE = bytes(range(256)) * 80_000  # 20 MB
+LARGE = bytes(range(256)) * 30_000  # 7.7 MB
 
 
 @pytest.fixture

@@ -67,7 +67,11 @@ class Pages(FolderHandler):
         conditional = self.headers["If-None-Match"]
         size, taken = int(self.headers["Content-Length"]), b""
         while len(taken) < size:
-            taken += self.rfile.read1(min(1 << 16, size - len(taken)))  # type: ignore[attr-defined]
+            piece = self.rfile.read1(min(1 << 16, size - len(taken)))  # type: ignore[attr-defined]
+            if not piece:  # the client is gone
+                self.close_connection = True
+                return
+            taken += piece
             if "slow" in name:
                 self.held.wait(WAIT)
         path = Path(self.translate_path(self.path))

@@ -46,6 +46,9 @@ def test_an_upload(url: str, home: Path, visit: Any) -> None:  # noqa: F811
             bar => window.seen.push(bar.value))).observe(
             document.body, {subtree: true, childList: true, attributes: true, attributeFilter: ["value"]});
     }""")
+    # Slowly, so that there is time to see it.
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", {
+        "offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": len(LARGE) // 2})
     page.set_input_files("#pick", files(("large.bin", LARGE), ("b #1 100%.txt", b"new")))
     expect(page.get_by_text("stored")).to_have_count(2)
     expect(page.get_by_role("link", name="large.bin")).to_be_visible()

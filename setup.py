@@ -25,8 +25,8 @@ KIND = "fuzz" if FUZZ else "sanitize" if SANITIZE else "debug" if DEBUG else "re
 
 MODULES = [
     "_head", "_parser", "_chunks", "_response", "_deadlines", "_own", "_tally", "_tls", "_channel", "_files",
-    "_listing", "_reader", "_writer", "_peek", "_peer", "_conn", "_offers", "_timers", "_poller", "_lane",
-    "_lead", "_signals", "serving._driver",
+    "_listing", "_stream", "_reader", "_writer", "_peek", "_peer", "_conn", "_offers", "_timers", "_poller",
+    "_lane", "_lead", "_signals", "serving._driver",
 ]
 
 DIRECTIVES = {
@@ -66,14 +66,16 @@ elif SANITIZE:
 class CythonFirst(build_ext):
     """Cython when extensions are built, and not for a source archive or the metadata alone."""
 
-    def finalize_options(self):
+    def run(self):
         import Cython.Compiler.Options
         from Cython.Build import cythonize
 
         Cython.Compiler.Options.warning_errors = DEBUG
-        self.distribution.ext_modules = cythonize(
-            self.distribution.ext_modules, build_dir=f"build/{KIND}/cython", compiler_directives=DIRECTIVES)
-        super().finalize_options()
+        translated = cythonize(
+            self.extensions, build_dir=f"build/{KIND}/cython", compiler_directives=DIRECTIVES)
+        for extension, made in zip(self.extensions, translated, strict=True):
+            extension.sources = made.sources
+        super().run()
 
 
 class SameOctets(sdist):

@@ -29,7 +29,7 @@ from fastserve._reader cimport CLOSE, DRAIN, READY
 from fastserve._states cimport (
     ANSWERING, BODY, CLOSED, DRAINING, HANDSHAKING, HEAD, IDLE, LINGERING, SENDING, WAITING, fs_is_edge,
 )
-from fastserve._sys cimport AGAIN, fs_address, fs_peek, fs_poll, fs_recv, fs_send
+from fastserve._sys cimport AGAIN, FAILED, fs_address, fs_peek, fs_poll, fs_recv, fs_send, fs_send_end
 from fastserve._tally cimport CONNECTIONS, OPEN, Tally
 from fastserve._tls cimport shake
 from fastserve._writer cimport NO_BODY, OCTETS_WAIT, UNDECLARED
@@ -37,10 +37,6 @@ from fastserve._writer cimport NO_BODY, OCTETS_WAIT, UNDECLARED
 import socket
 
 from fastserve import limits
-
-cdef extern from "<sys/socket.h>":
-    int shutdown_fd "shutdown"(int fd, int how) nogil
-    int SHUT_WR
 
 STATE_NAMES = ("HANDSHAKING", "WAITING", "IDLE", "HEAD", "BODY", "ANSWERING", "SENDING", "DRAINING",
                "LINGERING", "CLOSED")
@@ -197,15 +193,10 @@ cdef class Connection:
         if self.state == WAITING:
             return self._reply_early(octets, close, now)
         self.reader.pass_head()
-        self.writer.tally = None        # these are no octets of a body
-        try:
-            self.writer.write(octets)
-            self.writer.flush()
-        except ConnectionError:         # the client is gone, which the channel knows
-            pass
-        finally:
-            self.writer.tally = self.tally
-        return self.answered(close, now)
+        self.take = self.writer.take = None
+        self.closing = close or self.closing
+        self.queue(octets, len(octets), None)
+        return self.told(self.send(now), now)
 
     def turn_away(self, bytes octets not None, double now):
         """Answer before anything is read, if it is a plain socket, and part. Returns an action."""
@@ -424,7 +415,7 @@ cdef class Connection:
     # -- Without a handler -----------------------------------------------------------------------
 
     cdef RequestHead _peek_head(self):
-        """The first request's head, looked at in the socket. None where it is not plainly there."""
+        """The first request's head, looked at where it lies. None where it is not plainly there."""
         cdef Py_ssize_t size = 0
         cdef RequestHead head = peeked_head(self.fd, self.channel, &size) if self.is_plain else None
         if head is None:
@@ -478,8 +469,6 @@ cdef class Connection:
         self.take = self.writer.take = None
         if (self.writer.left not in (0, NO_BODY) or self.writer.last or self.ending.begun
                 or self.channel.broken):
-            return False
-        if not (self.recordings.stateless or self.recordings.policy.is_plain(take.handler)):
             return False
         return self.recordings.keep(take, self.closing)
 
@@ -589,7 +578,7 @@ cdef class Connection:
         return self._linger_on(now)
 
     cdef int _linger_on(self, double now) except -1:
-        if shutdown_fd(self.fd, SHUT_WR) < 0:
+        if fs_send_end(self.fd) == FAILED:
             return DO_END
         self._move(LINGERING)
         self.interest = EVENT_READ

@@ -12,7 +12,6 @@ cdef extern from *:
     """
     #include <pthread.h>
     #include <signal.h>
-    #include <unistd.h>
 
     #define FS_MOST_THREADS 8
 
@@ -35,14 +34,14 @@ cdef extern from *:
         return NULL;
     }
 
-    /* Do `work` on all of `count` things, a block at a time, by as many threads as there are CPUs and blocks.
-       Signals are not theirs; they have ended when this returns. */
+    /* Do `work` on all of `count` things, a block at a time, by as many threads as there are CPUs and blocks,
+       FS_MOST_THREADS beside this one at most. Signals are not theirs; they have ended when this returns. */
     static void fs_do_in_threads(fs_work work, void *what, size_t count, size_t block)
     {
         fs_share share = {work, what, 0, count, block};
         pthread_t threads[FS_MOST_THREADS];
         sigset_t all, before;
-        long helpers = count > block ? sysconf(_SC_NPROCESSORS_ONLN) - 1 : 0;
+        long helpers = count > block ? fs_usable_cpus() - 1 : 0;
         int started = 0;
         if (helpers > FS_MOST_THREADS) helpers = FS_MOST_THREADS;
         if (helpers > (long)(count / block)) helpers = (long)(count / block);
@@ -110,6 +109,6 @@ cdef inline void ask_about(const Question *question, Row *row) noexcept nogil:
         if row.kind == 0 and question.details:
             fs_look_in(question.fd, name, False, &found)    # of one that leads nowhere, its own time
     if question.details and found.kind > 0:
-        row.modified = found.modified // 1_000_000_000 - (found.modified % 1_000_000_000 < 0)
+        row.modified = found.second
         if S_ISREG(row.kind):
             row.size = found.size

@@ -101,6 +101,7 @@ cdef class Recordings:
     cdef Recording _find(self, bytes key)
     cdef Recording seek(self, RequestHead head, double now)
     cdef Take begin(self, RequestHead head, object handler)
+    cdef bint trusts(self, object handler) except -1
     cdef bint keep(self, Take take, bint close) except -1
     cdef bint begin_round(self) except False
     cdef bint is_fresh(self, Recording recording) except -1

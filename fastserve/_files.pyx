@@ -419,11 +419,17 @@ cdef class Recordings:
             take.sources.append(look_at(path, follows, whole))
         return take
 
+    cdef bint trusts(self, handler) except -1:
+        """Whether what a handler answers is what its class does."""
+        return self.stateless or self.policy.is_plain(handler)
+
     cdef bint keep(self, Take take, bint close) except -1:
         """The answer was made, and is complete. Returns whether it will be sent again."""
         cdef Source source
         cdef Py_ssize_t date_at
         cdef bytes head
+        if not self.trusts(take.handler):
+            return False
         if take.spoiled or not take.head_size or take.size > MOST_OCTETS or not self.is_open(self.looked):
             return False
         if self.hooked and take.status == 404:      # there is more to be told of it than log_request() does

@@ -223,6 +223,7 @@ cdef class Lane:
         cdef const uint8_t *octets = recording.octets
         cdef Py_ssize_t size = 0, sent = 0, rest = asked.received - asked.size
         cdef bint close = recording.close
+        cdef int action
         if recording.file is not None:
             self.recordings.stamp(recording)
             tail = recording
@@ -351,7 +352,7 @@ def consents(Connection conn not None):
         if not recordings.policy.tell(
                 conn.handler, conn.reader.head, recording.status, body_of(recording)):
             return False
-    elif not (recordings.stateless or recordings.policy.is_plain(conn.handler)):
+    elif not recordings.trusts(conn.handler):
         return False
     conn.next_answer = recording
     return True

@@ -11,16 +11,17 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF
 from libc.errno cimport errno
-from libc.stdint cimport INT64_MIN, UINT32_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport UINT32_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcmp, strlen
+from libc.string cimport memcmp, strlen, strncmp
 from posix.stat cimport S_ISDIR, S_ISREG
 from posix.unistd cimport close
 
+from fastserve._ascii cimport DIGIT, fs_is_ascii, is_a, lower
 from fastserve._entries cimport BLOCK, Question, Row, Span, ask, fs_do_in_threads
 from fastserve._octets cimport (
     Clock, Octets, add, add_escaped, add_human, add_json, add_local_time, add_number, add_octet, add_quoted,
-    add_text, add_universal_time, is_digit, lower, make_room,
+    add_text, add_universal_time, make_room,
 )
 from fastserve._sys cimport DIR, FAILED, fs_next_entry
 
@@ -46,7 +47,6 @@ cdef enum:
     LONGEST_DOTTED = 8      # a file's kind is known by a name's end of so many octets at most
     MOST_KINDS = 256
 
-cdef int64_t UNKNOWN = INT64_MIN    # when something was modified
 cdef size_t MOST_TEXT = UINT32_MAX
 cdef int64_t FAR = <int64_t>1 << 62
 
@@ -162,14 +162,14 @@ cdef void make_natural(Place *place, Octets *keys) noexcept nogil:
     cdef size_t start = keys.length
     # SAFETY: each step leaves `at` at `end` or before it.
     while at < end:
-        if not is_digit(at[0]):
+        if not is_a(at[0], DIGIT):
             add_octet(keys, at[0])
             at += 1
             continue
         while at < end and at[0] == b"0":
             at += 1
         number = at
-        while at < end and is_digit(at[0]):
+        while at < end and is_a(at[0], DIGIT):
             at += 1
         add_octet(keys, b"0")
         add_octet(keys, <uint8_t>min(at - number, 255))
@@ -251,7 +251,9 @@ cdef Row *new_row(Contents *it, const char *name) noexcept nogil:
     return row
 
 
-cdef int read_names(Contents *it, DIR *folder, bint dotfiles) noexcept nogil:
+cdef int read_names(
+    Contents *it, DIR *folder, bint dotfiles, const char *without, size_t length
+) noexcept nogil:
     """Make a row of each entry. Returns 0, or an errno."""
     cdef const char *name
     cdef int kind, more
@@ -263,6 +265,8 @@ cdef int read_names(Contents *it, DIR *folder, bint dotfiles) noexcept nogil:
         if more == 0:
             return 0
         if name[0] == b"." and (not dotfiles or name[1] == 0 or (name[1] == b"." and name[2] == 0)):
+            continue
+        if length and strncmp(name, without, length) == 0:
             continue
         row = new_row(it, name)
         if row == NULL:
@@ -392,18 +396,25 @@ cdef size_t add_rows(const Contents *it, Octets *to, char form, size_t i, Clock 
     return i
 
 
+def shown(str text not None):
+    """Return a text that UTF-8 has a form for, with U+FFFD for what it has none for."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 @cython.final
 cdef class Folder:
     """The entries of a folder.
 
     ``fd`` is a descriptor of it, which is taken over and closed. ``links`` says whether symbolic links are
     among them, ``dotfiles`` whether names are that begin with a dot, ``details`` whether sizes and times
-    are asked for. Raises OSError.
+    are asked for; names that begin with ``without`` (bytes) are not, unless that is b"". Raises OSError.
     """
 
     cdef Contents it
 
-    def __cinit__(self, int fd, bint links, bint dotfiles, bint details):
+    def __cinit__(self, int fd, bint links, bint dotfiles, bint details, bytes without=b""):
+        cdef const char *prefix = without
+        cdef size_t length = len(without)
         cdef DIR *folder
         cdef int fault
         with nogil:
@@ -412,7 +423,7 @@ cdef class Folder:
                 fault = errno
                 close(fd)
             else:
-                fault = read_names(&self.it, folder, dotfiles)
+                fault = read_names(&self.it, folder, dotfiles, prefix, length)
                 if not fault:
                     ask_all(&self.it, fd, links, details)
                 closedir(folder)
@@ -448,15 +459,13 @@ cdef class Folder:
 
     cdef bint read_texts(self) except False:
         """Of the names that are not ASCII."""
-        cdef size_t i, at
+        cdef size_t i
         cdef Row *row
         for i in range(self.it.count):
             row = self.it.rows + i
-            # SAFETY: at stays within the name.
-            for at in range(row.name.start, row.name.start + row.name.size):
-                if self.it.texts.data[at] >= 0x80:
-                    self.read_text(row)
-                    break
+            # SAFETY: the name stands among the texts.
+            if not fs_is_ascii(self.it.texts.data + row.name.start, row.name.size):
+                self.read_text(row)
         return True
 
     cdef bint read_text(self, Row *row) except False:
@@ -468,8 +477,7 @@ cdef class Folder:
             text.encode()
         except UnicodeEncodeError:
             row.link = row.name
-            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            row.shown = self.keep(text.encode())
+            row.shown = self.keep(shown(text).encode())
         return True
 
     cdef Span keep(self, bytes text):

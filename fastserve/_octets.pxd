@@ -24,31 +24,16 @@ cdef extern from *:
             || c == '_' || c == '~';
     }
 
-    /* Local time minus UTC in seconds; where struct tm does not tell, of two readings of one clock. */
-    static long fs_offset(const struct tm *local, time_t when)
+    /* Local time minus UTC in seconds (POSIX.1-2024; Linux, macOS and the BSDs have had it for long). */
+    static long fs_offset(const struct tm *local)
     {
-    #if defined(__linux__) || defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) \\
-        || defined(__OpenBSD__)
-        (void)when;
         return local->tm_gmtoff;
-    #else
-        struct tm there = *local;
-        return (long)(timegm(&there) - when);
-    #endif
     }
     """
     const char *fs_digits
     const char *fs_units
     bint fs_is_unreserved(uint8_t octet) noexcept nogil
-    long fs_offset(const tm *local, time_t when) noexcept nogil
-
-
-cdef inline uint8_t lower(uint8_t octet) noexcept nogil:
-    return octet + 32 if b"A" <= octet <= b"Z" else octet
-
-
-cdef inline bint is_digit(uint8_t octet) noexcept nogil:
-    return b"0" <= octet <= b"9"
+    long fs_offset(const tm *local) noexcept nogil
 
 
 cdef struct Octets:
@@ -226,7 +211,7 @@ cdef inline void add_local_time(Octets *to, Clock *clock, int64_t when) noexcept
     cdef long offset
     if when == INT64_MIN or not read_clock(clock, when):
         return
-    offset = fs_offset(&clock.there, when) // 60
+    offset = fs_offset(&clock.there) // 60
     add_text(to, "<time datetime=")
     add_time(to, &clock.there)
     add_octet(to, b"-" if offset < 0 else b"+")

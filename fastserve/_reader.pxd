@@ -2,11 +2,11 @@
 
 from libc.stdint cimport int64_t, uint8_t
 
-from fastserve._channel cimport Channel
 from fastserve._chunks cimport ChunkDecoder
 from fastserve._deadlines cimport Ending
 from fastserve._head cimport RequestHead
 from fastserve._parser cimport RequestParser
+from fastserve._stream cimport Stream
 
 
 cdef enum Rest:         # what stands between a request that was answered and the next one
@@ -15,13 +15,11 @@ cdef enum Rest:         # what stands between a request that was answered and th
     CLOSE               # nobody can tell where the next one would begin
 
 
-cdef class RequestReader:
-    cdef Channel channel
+cdef class RequestReader(Stream):
     cdef Ending ending          # of the loop, where the connection is one's
     cdef RequestParser parser
     cdef RequestHead head       # found and not yet taken, or the one the body belongs to
     cdef RequestHead last       # the one that was found before the next
-    cdef readonly bint closed
     cdef bint timed_out         # the next read is to say so
     cdef int mode               # which part of a request the next octet belongs to
     cdef Py_ssize_t line_start  # where the request line begins in the buffer, behind empty lines

@@ -20,10 +20,10 @@ from fastserve._chunks cimport ChunkDecoder
 from fastserve._deadlines cimport NEVER
 from fastserve._head cimport RequestHead
 from fastserve._parser cimport COMPLETE, NEED_MORE, REQUEST_LINE_TOO_LONG, REQUEST_TIMEOUT, RequestParser
+from fastserve._stream cimport Stream
 from fastserve._sys cimport AGAIN, FAILED
 
 import errno
-import io
 import time
 
 from fastserve import limits
@@ -43,7 +43,7 @@ cdef double PASSED = 1e-9           # a deadline long gone: nothing is waited fo
 
 
 @cython.final
-cdef class RequestReader:
+cdef class RequestReader(Stream):
     """The request side of a connection, an ``io.BufferedIOBase``."""
 
     def __cinit__(self, Channel channel not None):
@@ -507,14 +507,6 @@ cdef class RequestReader:
         """False."""
         return False
 
-    def seekable(self):
-        """False."""
-        return False
-
-    def isatty(self):
-        """False."""
-        return False
-
     def flush(self):
         """Nothing to do."""
 
@@ -523,16 +515,6 @@ cdef class RequestReader:
         if not self.closed:
             self.closed = True
             self.channel.stream_closed()
-
-    def detach(self):
-        """Raises io.UnsupportedOperation: there is no raw stream underneath."""
-        raise io.UnsupportedOperation("detach")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc_info):
-        self.close()
 
     cdef bytes _cut(self, Py_ssize_t count):
         """The next octets, which are there."""
@@ -608,6 +590,3 @@ cdef class RequestReader:
             return done
         finally:
             PyBuffer_Release(&view)
-
-
-io.BufferedIOBase.register(RequestReader)

@@ -25,6 +25,7 @@ cdef extern from *:
     #include <time.h>
     #include <unistd.h>
     #if defined(__linux__)
+    #include <sched.h>
     #include <sys/epoll.h>
     #include <sys/sendfile.h>
     #include <sys/vfs.h>
@@ -163,9 +164,16 @@ cdef extern from *:
 
     /* What a name stands for: all that changes when that changes. */
     typedef struct {
-        int64_t device, inode, size, modified, changed;     /* the times in ns since the epoch */
+        int64_t device, inode, size;
+        int64_t modified, changed;      /* ns since the epoch, modulo 2**64 after the year 2262 */
+        int64_t second;                 /* of `modified` */
         int kind;                                           /* S_IFMT's bits, or minus errno */
     } fs_file;
+
+    static inline int64_t fs_nanoseconds(time_t second, long nanosecond)
+    {
+        return (int64_t)((uint64_t)second * 1000000000u + (uint64_t)nanosecond);
+    }
 
     static inline void fs_look_in(int folder, const char *name, int follow, fs_file *file)
     {
@@ -180,11 +188,13 @@ cdef extern from *:
         file->inode = (int64_t)found.st_ino;
         file->size = (int64_t)found.st_size;
     #if defined(__APPLE__)
-        file->modified = (int64_t)found.st_mtimespec.tv_sec * 1000000000 + found.st_mtimespec.tv_nsec;
-        file->changed = (int64_t)found.st_ctimespec.tv_sec * 1000000000 + found.st_ctimespec.tv_nsec;
+        file->modified = fs_nanoseconds(found.st_mtimespec.tv_sec, found.st_mtimespec.tv_nsec);
+        file->second = (int64_t)found.st_mtimespec.tv_sec;
+        file->changed = fs_nanoseconds(found.st_ctimespec.tv_sec, found.st_ctimespec.tv_nsec);
     #else
-        file->modified = (int64_t)found.st_mtim.tv_sec * 1000000000 + found.st_mtim.tv_nsec;
-        file->changed = (int64_t)found.st_ctim.tv_sec * 1000000000 + found.st_ctim.tv_nsec;
+        file->modified = fs_nanoseconds(found.st_mtim.tv_sec, found.st_mtim.tv_nsec);
+        file->second = (int64_t)found.st_mtim.tv_sec;
+        file->changed = fs_nanoseconds(found.st_ctim.tv_sec, found.st_ctim.tv_nsec);
     #endif
     }
 
@@ -298,6 +308,22 @@ cdef extern from *:
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }
 
+    /* Send no more: the client reads the end. 0 or FAILED. */
+    static inline int fs_send_end(int fd)
+    {
+        return shutdown(fd, SHUT_WR) < 0 ? FAILED : 0;
+    }
+
+    /* CPUs that this process may run on. */
+    static inline long fs_usable_cpus(void)
+    {
+    #if defined(__linux__)
+        cpu_set_t set;
+        if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+    #endif
+        return sysconf(_SC_NPROCESSORS_ONLN);
+    }
+
     /* Wait until fd is readable or writable: 1, 0 after `milliseconds` (-1: none), FAILED (EINTR too). */
     static inline int fs_poll(int fd, int readable, int writable, int milliseconds)
     {
@@ -322,6 +348,7 @@ cdef extern from *:
     Py_ssize_t fs_pread(int file, void *at, size_t size, int64_t offset) noexcept nogil
     int fs_set_nonblocking(int fd, bint on) noexcept nogil
     void fs_reset_at_end(int fd) noexcept nogil
+    int fs_send_end(int fd) noexcept nogil
     int fs_poll(int fd, bint readable, bint writable, int milliseconds) noexcept nogil
 
     ctypedef union fs_address:
@@ -334,6 +361,7 @@ cdef extern from *:
         int64_t size
         int64_t modified
         int64_t changed
+        int64_t second
         int kind
     void fs_look(const char *path, bint follow, fs_file *file) noexcept nogil
     void fs_look_in(int folder, const char *name, bint follow, fs_file *file) noexcept nogil

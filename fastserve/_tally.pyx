@@ -118,7 +118,7 @@ cdef class Tally:
         return True
 
     def share(self, Py_ssize_t row):
-        """Count in a row that has another owner: its gauges are those of both."""
+        """Count in a row that has another owner: connections are of both, the rest is the last writer's."""
         self.cells = self._row(row)
 
     # -- For whoever asks ---------------------------------------------------------------------------

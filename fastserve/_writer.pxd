@@ -2,10 +2,10 @@
 
 from libc.stdint cimport int64_t, uint8_t
 
-from fastserve._channel cimport Channel
 from fastserve._files cimport Take
 from fastserve._reader cimport RequestReader
 from fastserve._response cimport ResponseHead
+from fastserve._stream cimport Stream
 from fastserve._tally cimport Tally
 
 
@@ -19,13 +19,11 @@ cdef enum Unbounded:
     NO_BODY = -3        # whatever is written does not leave: HEAD, 204, 304
 
 
-cdef class ResponseWriter:
-    cdef Channel channel
+cdef class ResponseWriter(Stream):
     cdef RequestReader reader   # of the same connection of a loop, else None
     cdef Take take              # what records the answer, or None
     cdef Tally tally            # what counts the answers, or None
     cdef bint last              # a head said that the connection ends, for the loop does
-    cdef readonly bint closed
     cdef Py_ssize_t high_water  # queued octets beyond which write() waits
     cdef Py_ssize_t block       # what is gathered before it is sent (wbufsize); 0: nothing
     cdef int64_t left           # of the declared length, or one of Unbounded, once something is written

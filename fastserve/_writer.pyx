@@ -17,11 +17,11 @@ from libc.string cimport memcpy
 
 from fastserve._channel cimport Channel, Descriptor, duplicate
 from fastserve._response cimport ResponseHead
+from fastserve._stream cimport Stream
 from fastserve._sys cimport AGAIN, FAILED, fs_pread
 from fastserve._tally cimport BODY_OCTETS, cell_of
 
 import errno
-import io
 import time
 
 from fastserve import limits
@@ -34,7 +34,7 @@ cdef int64_t MAX_COPIED_FILE = limits.MAX_COPIED_FILE
 
 
 @cython.final
-cdef class ResponseWriter:
+cdef class ResponseWriter(Stream):
     """The response side of a connection, an ``io.BufferedIOBase``.
 
     ``high_water`` is in bytes: 0 makes every write() wait until the socket has taken all of it.
@@ -201,6 +201,10 @@ cdef class ResponseWriter:
         self._reserve(count)
         # SAFETY: _reserve made room for `count` octets.
         got = fs_pread(file, self.pending + self.size, <size_t>count, offset)
+        if got < count and self.body != UNDECLARED:     # which _account() has counted
+            self.body -= count - max(got, 0)
+            if self.tally is not None:
+                self.tally.add(BODY_OCTETS, max(got, 0) - count)
         if got == FAILED:
             return False
         if self.take is not None:
@@ -208,7 +212,6 @@ cdef class ResponseWriter:
         self.size += got
         if got < count and self.left >= 0:
             self.left += count - got
-            self.body -= count - got
         return True
 
     @property
@@ -286,14 +289,6 @@ cdef class ResponseWriter:
         """True."""
         return True
 
-    def seekable(self):
-        """False."""
-        return False
-
-    def isatty(self):
-        """False."""
-        return False
-
     def close(self):
         """Flush and write no more. The connection stays with whoever owns it."""
         if not self.closed:
@@ -302,16 +297,6 @@ cdef class ResponseWriter:
             finally:
                 self.closed = True
                 self.channel.stream_closed()
-
-    def detach(self):
-        """Raises io.UnsupportedOperation: there is no raw stream underneath."""
-        raise io.UnsupportedOperation("detach")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc_info):
-        self.close()
 
     cdef bint _flush(self) except False:
         self._check_open()
@@ -423,6 +408,3 @@ cdef class ResponseWriter:
         if channel.broken:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
         return True
-
-
-io.BufferedIOBase.register(ResponseWriter)

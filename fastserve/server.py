@@ -231,7 +231,6 @@ class HTTPServer(socketserver.TCPServer):
         try:
             loop.run(POLL_INTERVAL if poll_interval is None else poll_interval)
         finally:
-            self.__count_no_more()
             self._BaseServer__shutdown_request = False
             self.__loop, self.__last_loop = None, loop
             stopped.set()
@@ -256,18 +255,19 @@ class HTTPServer(socketserver.TCPServer):
         metrics.begin(self.__tally)
         return self.__tally
 
-    def __count_no_more(self) -> None:
-        if self.__tally is not None:
-            from fastserve.serving import metrics
-
-            metrics.end(self.__tally)
-
     def _fastserve_forks(self, workers: int) -> None:
         """Called before so many processes are forked to serve, each of which counts for all of them."""
         if getattr(self, "metrics_path", None) is not None:
             from fastserve.serving import metrics
 
             self.__tally = metrics.make_tally(workers)
+
+    def _fastserve_ends(self) -> None:
+        """Called in a worker, which ends without what Python does at its end: leave nothing behind."""
+        for module, name in (("fastserve.handlers.storing", "discard_all"),
+                             ("fastserve.handlers.script", "terminate_all")):
+            if module in sys.modules:
+                getattr(sys.modules[module], name)()
 
     def __make_recordings(self, tally: _tally.Tally | None) -> _files.Recordings | None:
         most = getattr(self, "max_recordings", 0)

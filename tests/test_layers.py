@@ -21,8 +21,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fastserve"
 LAYERS = {
     "0": ("limits", "errors", "overrides", "log"),
     "1": ("_ascii", "_head", "_parser", "_chunks", "_response", "_deadlines", "_own", "_tally", "_octets"),
-    "2": ("_sys", "_states", "_tls", "_channel", "_files", "_entries", "_listing", "_reader", "_writer",
-          "_peek", "_peer", "_conn", "_offers", "_timers", "_poller", "_lane", "_lead", "_signals"),
+    "2": ("_sys", "_states", "_tls", "_channel", "_files", "_entries", "_listing", "_stream", "_reader",
+          "_writer", "_peek", "_peer", "_conn", "_offers", "_timers", "_poller", "_lane", "_lead",
+          "_signals"),
     "3": ("headers",),
     "4a": ("handlers", "handlers.heads", "handlers.base", "handlers.paths", "handlers.types",
            "handlers.codings", "handlers.conditions", "handlers.ranges", "handlers.representations",

@@ -32,12 +32,13 @@ class Spared:
         self._starts = tuple(line.encode() for line in lines)
         self._software = software(handler_class)
 
-    def answer(self, conn: Connection) -> tuple[bytes, bool] | None:
-        """Return the octets that ``conn`` is to reply, and whether it closes; None for any other request.
+    def answer(self, conn: Connection, head: RequestHead | None) -> tuple[bytes, bool] | None:
+        """Return the octets that ``conn`` is to reply to the request of ``head``, and whether it closes.
+
+        None for any other request, and where the head is not here.
 
         Also for one with a body: what is done with bodies is the handler's.
         """
-        head = conn.head
         if head is None or not head.raw.startswith(self._starts):
             return None
         if head.rejection or not head.is_plain or head.content_length > 0:

@@ -442,8 +442,9 @@ class Loop:
 
     def _spare(self, conn: Connection, usual: Callable[[Connection], int]) -> int:
         """Answer a request that is about the server itself without a handler, and any other as ``usual``."""
+        head = conn.head
         for spared in self._spared:
-            answer = spared.answer(conn)
+            answer = spared.answer(conn, head)
             if answer is not None:
                 return conn.reply(*answer, self._now)
         return usual(conn)

@@ -15,6 +15,7 @@ Knows rows and /proc, and no connection. serving.loop asks for the text, fastser
 """
 
 import contextlib
+import functools
 import math
 import mmap
 import os
@@ -25,6 +26,7 @@ from typing import Any, Final, TypeAlias
 
 from fastserve._tally import ROW_SIZE, Tally
 from fastserve.serving.answers import Spared
+from fastserve.serving.pidfile import is_running
 
 # For workers that are being replaced while their successors serve; those beyond share a row.
 ROWS_TO_SPARE: Final = 4
@@ -77,24 +79,9 @@ def begin(tally: Tally) -> None:
         tally.share(pid % tally.rows)
 
 
-def end(tally: Tally) -> None:
-    """This process does not serve any more: another may have its row, and go on from what is there."""
-    for row in range(tally.rows):
-        if tally.owner(row) == os.getpid():
-            tally.claim(row, os.getpid(), 0)
-
-
 def _lives(pid: int) -> bool:
     """Whether there is a process of that id; 0 is none."""
-    if not pid:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is somebody else's
-        return True
-    return True
+    return pid != 0 and is_running(pid)
 
 
 # -- The text ----------------------------------------------------------------------------------
@@ -183,6 +170,7 @@ def _times(home: Path) -> dict[str, float]:
     }
 
 
+@functools.cache
 def _boot_time() -> float:
     for line in (PROC / "stat").read_text("latin-1").splitlines():
         if line.startswith("btime "):

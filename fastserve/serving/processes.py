@@ -458,6 +458,8 @@ class Supervisor:
         except BaseException:
             traceback.print_exc()
         finally:
+            with contextlib.suppress(Exception):  # of a program's own server, say
+                getattr(self._server, "_fastserve_ends", _nothing_to_leave)()
             _flush()
             os._exit(status)
 
@@ -484,6 +486,10 @@ class Supervisor:
 
 def _nothing_to_share(workers: int) -> None:
     """Of a server that is not ours."""
+
+
+def _nothing_to_leave() -> None:
+    """As above."""
 
 
 def _nothing(signum: int, frame: object) -> None:

@@ -10,6 +10,8 @@ import socketserver
 import stat
 from typing import Any
 
+from fastserve.log import printable
+
 
 class UnixServer(socketserver.TCPServer):
     """Listens on the unix socket whose path (str) is its address; a mixin that stands before a server class.
@@ -75,4 +77,4 @@ def shown(address: Any) -> str:
     """Return a unix socket's address in one line of text, an abstract one with ``@`` in front."""
     name = os.fsdecode(address)
     name = "@" + name[1:] if name.startswith("\0") else name
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+    return printable(name)

@@ -25,7 +25,7 @@ from fastserve.server import (
     ThreadingHTTPSServer,
     _get_best_family,
 )
-from fastserve.words import Refusal, read_password, reason
+from fastserve.words import SETTINGS_FILE, Refusal, read_password, reason
 
 if TYPE_CHECKING:
     import argparse
@@ -181,13 +181,13 @@ def _fields_of_files(options: argparse.Namespace) -> list[tuple[str, str]]:
 
 
 def _withheld(options: argparse.Namespace) -> Iterator[str]:
-    """Files with what is nobody else's business, where they lie in the folder that is served."""
-    root = os.path.join(os.path.realpath(options.directory), "")
-    for path in (options.settings, options.auth_file, options.tls_key, options.tls_password_file,
+    """Files with what is nobody else's business, wherever they lie; links may lead to them."""
+    # Nobody is to put settings where there are none yet.
+    settings = options.settings or (SETTINGS_FILE if options.upload is not None else None)
+    for path in (settings, options.auth_file, options.tls_key or options.tls_cert, options.tls_password_file,
                  options.log_file):
-        real = os.path.realpath(path) if path else ""
-        if real.startswith(root):
-            yield os.path.join(options.directory, real[len(root):])
+        if path:
+            yield os.path.realpath(path)
 
 
 def _server_base(options: argparse.Namespace) -> type[HTTPServer]:

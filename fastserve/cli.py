@@ -96,6 +96,15 @@ def _log_kept(options: argparse.Namespace) -> contextlib.AbstractContextManager[
         raise Refusal(f"cannot open the log file {options.log_file!r}: {reason(exc)}") from exc
 
 
+def _log_signals(options: argparse.Namespace) -> tuple[int, ...]:
+    """Those at which workers, too, open the log's file anew."""
+    if options.log_file is None:
+        return ()
+    from fastserve import logfile
+
+    return tuple(logfile.SIGNALS)
+
+
 def _announce(httpd: HTTPServer, options: argparse.Namespace) -> None:
     """Say where it listens: first http.server's line, which programs wait for."""
     _tell_manager("READY")
@@ -125,7 +134,7 @@ def _serve(httpd: HTTPServer, options: argparse.Namespace, stopping: Stopping) -
         processes.supervise(
             httpd, options.workers, grace=options.grace, share=options.inherited is not None,
             prepare=begin, ready=announce, reload=reload, ending=functools.partial(_tell_manager, "STOPPING"),
-            relay=(signal.SIGUSR1,) if options.log_file is not None else ())
+            relay=_log_signals(options))
     except processes.GaveUp as gave_up:
         raise _Failure(str(gave_up)) from gave_up
 
@@ -137,7 +146,9 @@ def _print_completion(shell: str) -> int:
         raise Refusal("--print-completion needs shtab: pip install 'fastserve[completion]'") from exc
     from fastserve.options import make_parser
 
-    console.say(shtab.complete(make_parser(), shell))
+    parser = make_parser()
+    parser.prog = "fastserve"  # not Python, whose own completion this would take the place of
+    console.say(shtab.complete(parser, shell))
     return 0
 
 
@@ -153,6 +164,10 @@ def main(argv: list[str] | None = None) -> int:
         options = parse(argv)
         if options.print_completion is not None:
             return _print_completion(options.print_completion)
+        if options.qr:
+            from fastserve import welcome
+
+            welcome.need_qr()
         stopping.grace = options.grace
         with make_server(options) as httpd:
             with _pid_kept(options), _log_kept(options):

@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
+from fastserve.log import printable
+
 # What a pipe that is ready takes without waiting (POSIX: at least 512 bytes).
 PIPE_BUF: Final = getattr(select, "PIPE_BUF", 512)
 # Between two looks at whether we are leaving, in seconds.
@@ -67,8 +69,7 @@ def say_at_once(line: str) -> None:
 
 def complain(message: str) -> None:
     """Write one line, whatever the words of the command line had in them."""
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
-    print(f"fastserve: error: {line}", file=sys.stderr, flush=True)
+    print(f"fastserve: error: {printable(message)}", file=sys.stderr, flush=True)
 
 
 class Unheard(BaseException):

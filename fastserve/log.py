@@ -48,3 +48,8 @@ def write(client_address: Any, message: str) -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):  # a closed pipe, a closed file
             sys.stderr.write(line)
+
+
+def printable(text: str) -> str:
+    """Return it without what would move a terminal, or what no stream takes."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -19,11 +19,12 @@ from fastserve.words import Refusal
 if TYPE_CHECKING:
     import argparse
     import socket
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 PORT: Final = 8000
 LOG_FORMATS: Final = ("http.server", "common", "combined", "json")  # the first is the default
 SHELLS: Final = ("bash", "zsh", "tcsh")
+EMPTY: Final[Mapping[str, Any]] = {}
 
 # -- What there is -----------------------------------------------------------------------------
 
@@ -212,9 +213,12 @@ class Plain:
         default = False if about.get("action") == "store_true" else None
         self.values.setdefault(about["dest"], about.get("default", default))
 
-    def read(self, line: Iterable[str]) -> SimpleNamespace | None:
-        """Return what the words say; None where argparse is to be asked. Raises Refusal."""
-        values = {name: value for name, value in self.values.items() if name != "version"}
+    def read(self, line: Iterable[str], defaults: Mapping[str, Any] = EMPTY) -> SimpleNamespace | None:
+        """Return what the words say, and else ``defaults``; None where argparse is to be asked.
+
+        Raises Refusal.
+        """
+        values = {name: value for name, value in self.values.items() if name != "version"} | {**defaults}
         left, positional = iter(line), False
         for word in left:
             is_option = word.startswith("-")
@@ -268,35 +272,29 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """Return what the command line, the environment and fastserve.toml say. Raises Refusal."""
     line = _unambiguous(sys.argv[1:] if argv is None else argv)
     reader = Plain()
+    options = _read(reader, line, {})
     defaults: dict[str, Any] = {}
-    if _may_have_settings(line):
+    if options.print_completion is None and (options.config is not None or _may_have_settings()):
         from fastserve import settings
 
-        defaults = settings.read(reader.known, _config(line))
-    reader.values |= defaults
-    plain: Any = reader.read(line)
-    options: argparse.Namespace = plain
-    if plain is None:
-        parser = make_parser()
-        parser.set_defaults(**defaults)
-        options = parser.parse_args(line)
+        defaults = settings.read(reader.known, options.config, vars(options))
+        options = _read(reader, line, defaults)
     options.settings = defaults.get("config")
     return _judged(options)
 
 
-def _may_have_settings(line: Sequence[str]) -> bool:
-    return (any(name.startswith("FASTSERVE_") for name in os.environ) or os.path.exists("fastserve.toml")
-            or any(word.startswith("--config") for word in line))
+def _read(reader: Plain, line: Sequence[str], defaults: dict[str, Any]) -> argparse.Namespace:
+    """Return what the line says, and else the defaults. Raises Refusal."""
+    plain: Any = reader.read(line, defaults)
+    if plain is not None:
+        return plain  # type: ignore[no-any-return]
+    parser = make_parser()
+    parser.set_defaults(**defaults)
+    return parser.parse_args(line)
 
 
-def _config(line: Sequence[str]) -> str | None:
-    """The file that the line names for settings, if any."""
-    for word, behind in zip(line, [*line[1:], ""], strict=False):
-        if word == "--config" and not behind:
-            _refuse("argument --config: expected one argument")
-        if word.startswith("--config"):
-            return behind if word == "--config" else word.partition("=")[2]
-    return None
+def _may_have_settings() -> bool:
+    return any(name.startswith("FASTSERVE_") for name in os.environ) or os.path.exists(words.SETTINGS_FILE)
 
 
 def _judged(options: argparse.Namespace) -> argparse.Namespace:
@@ -316,7 +314,11 @@ def _judged(options: argparse.Namespace) -> argparse.Namespace:
     if options.metrics is not None and options.metrics == options.health:
         _refuse("--metrics and --health need a path each")
     options.secure = options.tls_cert is not None or options.tls_self_signed
+    if options.upload is None and (options.upload_overwrite or options.upload_limit != limits.MAX_UPLOAD):
+        _refuse("--upload-limit and --upload-overwrite need --upload")
     options.inherited = _inherited(options)
+    if (options.open or options.qr) and _is_unix(options):
+        _refuse("--open and --qr need an address with a port; a unix socket has none")
     options.port = PORT if options.port is None else options.port
     options.header = [words.header(*pair) for pair in options.header or ()]
     options.directory = words.directory(options.directory)
@@ -335,6 +337,11 @@ def timeouts(options: argparse.Namespace) -> limits.Timeouts:
         grace=min(limits.RATE_GRACE, options.progress_timeout),
         min_rate=options.min_rate,
     )
+
+
+def _is_unix(options: argparse.Namespace) -> bool:
+    sock = options.inherited
+    return options.unix is not None or (sock is not None and not isinstance(sock.getsockname(), tuple))
 
 
 def _inherited(options: argparse.Namespace) -> socket.socket | None:

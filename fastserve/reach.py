@@ -49,9 +49,9 @@ def _url(scheme: str, host: str, port: int) -> str:
 
 def _addresses() -> list[Any]:
     """What others may know this machine by, IPv4 first; without those of one link alone."""
-    found = {ipaddress.ip_address(text) for text in (*_outward(), *_of_routes(), *_of_interfaces())}
-    useful = [each for each in found if not (each.is_loopback or each.is_link_local or each.is_unspecified)]
     first = {ipaddress.ip_address(text) for text in _outward()}  # what leads out is what is looked for mostly
+    found = first | {ipaddress.ip_address(text) for text in (*_of_routes(), *_of_interfaces())}
+    useful = [each for each in found if not (each.is_loopback or each.is_link_local or each.is_unspecified)]
     return sorted(useful, key=lambda each: (each.version, each not in first, int(each)))
 
 

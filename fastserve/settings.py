@@ -10,30 +10,49 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from fastserve.words import Refusal, header_line, reason
+from fastserve.words import SETTINGS_FILE, Refusal, header_line, reason
 
-FILE: Final = "fastserve.toml"
 PREFIX: Final = "FASTSERVE_"
 WORDS_OF_TRUTH: Final = {"1": True, "true": True, "yes": True, "on": True,
                          "0": False, "false": False, "no": False, "off": False, "": False}
+# Options that are two answers to one question, by their names in the code: the one that counts first silences
+# the other.
+RIVALS: Final = (
+    ({"no_cache"}, {"cache_control"}),
+    ({"tls_cert", "tls_key", "tls_password_file"}, {"tls_self_signed"}),
+    ({"unix"}, {"port", "bind"}),
+)
 ONLY_SAID: Final = frozenset({"version", "print-completion", "config", "no-precompressed"})
 
 
-def read(known: Mapping[str, Mapping[str, Any]], path: str | None) -> dict[str, Any]:
+def read(
+    known: Mapping[str, Mapping[str, Any]], path: str | None, line: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return values by the names that options have in the code; ``config`` is the file, where there is one.
 
-    ``known`` is what is said of each option, by its names; ``path`` the file that the command line names.
-    Raises Refusal.
+    ``known`` is what is said of each option, by its names; ``path`` the file that the command line names, and
+    ``line`` what else it says, None and False where it says nothing. Raises Refusal.
     """
     abouts = {name.lstrip("-"): about for name, about in known.items()
               if name.startswith("--") or not name.startswith("-")}
     abouts = {name: about for name, about in abouts.items() if name not in ONLY_SAID}
-    path = path or os.environ.get(f"{PREFIX}CONFIG") or (FILE if os.path.exists(FILE) else None)
+    path = path or os.environ.get(f"{PREFIX}CONFIG") or (
+        SETTINGS_FILE if os.path.exists(SETTINGS_FILE) else None)
     found: dict[str, Any] = {}
     if path is not None:
         found |= _of_file(abouts, path)
         found["config"] = os.path.abspath(path)
-    return found | _of_environment(abouts)
+    environment = _of_environment(abouts)
+    return _unrivalled(_unrivalled(found, environment) | environment, line)
+
+
+def _unrivalled(values: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what says otherwise than what counts first."""
+    said = {name for name, value in first.items() if value is not None and value is not False}
+    silenced: set[str] = set()
+    for one, other in RIVALS:
+        silenced |= (other if said & one else set()) | (one if said & other else set())
+    return {name: value for name, value in values.items() if name not in silenced}
 
 
 def _of_environment(abouts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -106,13 +125,16 @@ def _truth(value: Any) -> bool:
 def _items(value: Any) -> list[Any]:
     """Of a list, a table of names and values, or one alone."""
     if isinstance(value, dict):
-        return [f"{name}: {each}" for name, each in value.items()]
+        return [f"{name}:{each}" for name, each in value.items()]
     return value if isinstance(value, list) else [value]
 
 
 def _item(about: Mapping[str, Any], value: Any) -> Any:
     if about.get("nargs") == 2:
-        return header_line(value if isinstance(value, str) else ": ".join(map(str, value)))
+        text = ":".join(map(str, value)) if isinstance(value, list) else value
+        if not isinstance(text, str):
+            raise Refusal(f"{value!r} is not of the form Name: value")
+        return header_line(text)
     return _typed(about, value)
 
 

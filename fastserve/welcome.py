@@ -5,12 +5,14 @@ For a person at a terminal. Knows a server by its address and the options, and n
 
 from __future__ import annotations
 
+import io
 import os
+import subprocess
 import sys
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from fastserve import console, reach
+from fastserve.log import printable
 from fastserve.words import Refusal
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def lines(places: list[reach.Place], options: argparse.Namespace, coloured: bool
 
     def line(name: str, text: str, style: str = "") -> str:
         label = f"{name:{WIDTH}}"
+        text = printable(text)
         return f"  {DIM}{label}{PLAIN}{style}{text}{PLAIN}" if coloured else f"  {label}{text}"
 
     yield line("folder", os.path.abspath(options.directory), BOLD)
@@ -57,18 +60,23 @@ def lines(places: list[reach.Place], options: argparse.Namespace, coloured: bool
     yield line("stop", "Ctrl-C")
 
 
-def show_qr(url: str) -> None:
+def need_qr() -> Any:
+    """Return what makes QR codes. Raises Refusal where that is missing: before anything is served."""
     try:
         import segno
     except ImportError as exc:
         raise Refusal("--qr needs segno: pip install 'fastserve[qr]'") from exc
-    console.say(url)
-    segno.make(url, micro=False).terminal(out=sys.stdout, compact=True)
-    sys.stdout.flush()
+    return segno
+
+
+def show_qr(url: str) -> None:
+    picture = io.StringIO()
+    need_qr().make(url, micro=False).terminal(out=picture, compact=True)
+    console.say(f"{url}\n{picture.getvalue()}")
 
 
 def open_browser(url: str) -> None:
-    """In a thread of its own, as a browser may take its time, or be one of the terminal's."""
-    import webbrowser
-
-    threading.Thread(target=webbrowser.open, args=(url,), name="browser", daemon=True).start()
+    """By a process of its own, as a browser may take its time, and a supervisor has no threads."""
+    command = [sys.executable, "-m", "webbrowser", url]
+    nowhere = subprocess.DEVNULL
+    subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)

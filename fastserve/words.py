@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fastserve.handlers.authentication import Credentials
     from fastserve.serving.pidfile import PidFile
 
+SETTINGS_FILE: Final = "fastserve.toml"  # of the current folder
 PROTOCOLS: Final = ("HTTP/1.1", "HTTP/1.0")  # the first is the default
 TOKEN_MARKS: Final = "!#$%&'*+-.^_`|~"  # RFC 9110 5.6.2, beside letters and digits
 UNITS: Final = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -62,8 +63,9 @@ def size(text: str) -> int:
     number, unit = text.strip().lower().removesuffix("b").removesuffix("i"), 1
     if number[-1:] in UNITS:
         number, unit = number[:-1], UNITS[number[-1:]]
-    if 0 <= _number(number) <= limits.LONGEST:
-        return int(_number(number) * unit)
+    octets = _number(number) * unit
+    if 0 <= octets < math.inf:
+        return int(octets)
     raise Refusal(f"size {text!r} is not a number of bytes, such as 500M or 2G")
 
 

@@ -19,8 +19,15 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
-from fastserve.handlers.paths import FOLDER_FLAGS, NO_LINK, OPEN_FLAGS, descend, is_dotfile
-from fastserve.handlers.storing import BEGINNING
+from fastserve.handlers.paths import (
+    FOLDER_FLAGS,
+    NO_LINK,
+    OPEN_FLAGS,
+    UNFINISHED,
+    descend,
+    is_dotfile,
+    is_one_of,
+)
 from fastserve.handlers.zipping import ZipWriter
 from fastserve.limits import MAX_ARCHIVE_DEPTH
 
@@ -60,7 +67,7 @@ def stream(handler: Any, folder: str, kind: str) -> None:
     """
     if kind not in TYPES:
         raise ValueError(f"no archive of that kind: {kind!r}")
-    tree = Tree(handler.directory, folder, handler.follow_symlinks, handler.hide_dotfiles)
+    tree = Tree(handler.directory, folder, handler.follow_symlinks, handler.hide_dotfiles, handler.withheld)
     try:
         tree.open()
     except (OSError, ValueError):
@@ -79,14 +86,7 @@ def send_head(handler: Any, name: str, kind: str) -> bool:
               ("Cache-Control", "no-store")]
     if in_chunks:
         fields.append(("Transfer-Encoding", "chunked"))
-    handler.send_response(HTTPStatus.OK)
-    for field in fields:
-        handler.send_header(*field)
-    sent = {name.lower() for name, _ in fields} | {"server", "date", "content-length"}
-    for field in handler.extra_response_headers or ():
-        if field[0].lower() not in sent:
-            handler.send_header(*field)
-    handler.end_headers()
+    handler._fastserve_send_head_of(fields)
     return in_chunks
 
 
@@ -159,11 +159,14 @@ class Tree:
     """What is beneath ``folder``, a file name in ``directory``, in the order of names.
 
     ``follows``: whether through links; ``hides``: whether names with a dot in front are as if they were not
-    there. ``left_out`` counts what could not be read.
+    there; ``withheld``: file names of what is not sent. ``left_out`` counts what could not be read.
     """
 
-    def __init__(self, directory: str, folder: str, follows: bool, hides: bool) -> None:
+    def __init__(
+        self, directory: str, folder: str, follows: bool, hides: bool, withheld: tuple[str, ...] = ()
+    ) -> None:
         self.left_out = 0
+        self._withheld = withheld
         self._directory, self._folder = directory, folder
         self._follows, self._hides = follows, hides
         self._levels: list[Level] = []
@@ -208,7 +211,7 @@ class Tree:
                 os.close(self._levels.pop().fd)
                 continue
             # What is being uploaded is nobody's file yet.
-            is_shown = not (self._hides and is_dotfile(name)) and not name.startswith(BEGINNING)
+            is_shown = not (self._hides and is_dotfile(name)) and not name.startswith(UNFINISHED)
             entry = self._look(level, name) if is_shown else None
             if entry is not None:
                 yield entry
@@ -234,9 +237,12 @@ class Tree:
 
     def _opened(self, level: Level, name: str, fd: int, is_link: bool) -> Entry | None:
         status = os.fstat(fd)
+        path = os.path.join(level.path, name)
+        if is_one_of(path, status, self._withheld):
+            os.close(fd)
+            return None
         if stat.S_ISREG(status.st_mode):
             return Entry(level.prefix + name, status, fd)
-        path = os.path.join(level.path, name)
         is_folder = stat.S_ISDIR(status.st_mode) and not self._is_circle(status)
         if not is_folder or (is_link and not self._may_follow(path, status)):
             os.close(fd)

@@ -346,7 +346,7 @@ class CGIHTTPRequestHandler(SimpleHTTPRequestHandler):
         inherited = {
             key: value
             for key, value in os.environ.items()
-            if not key.startswith("HTTP_") and key not in MAYBE_SET
+            if not key.startswith(("HTTP_", "FASTSERVE_")) and key not in MAYBE_SET
         }
         address = self.client_address
         return {
@@ -390,5 +390,7 @@ class CGIHTTPRequestHandler(SimpleHTTPRequestHandler):
         self.send_response(HTTPStatus.OK, "Script output follows")
         if self.protocol_version >= "HTTP/1.1":
             self.send_header("Connection", "close")
+        for name, value in getattr(self, "always_headers", ()):  # it is the script that ends the head
+            self.send_header(name, value)
         self.flush_headers()
         self.close_connection = True

@@ -10,7 +10,7 @@ makes classes of it.
 import io
 import urllib.parse
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from fastserve.handlers.paths import split_target
 from fastserve.handlers.static import SimpleHTTPRequestHandler
@@ -79,15 +79,9 @@ class FolderHandler(SimpleHTTPRequestHandler):
         target = split_target(self.path)[0]
         wanted, headers = query.get("format"), []
         if wanted is None:
-            wanted = "json" if listing.prefers_json(self.__accept()) else "html"
+            wanted = "json" if listing.prefers_json(self._fastserve_field("Accept") or "") else "html"
             headers = [("Vary", "Accept")]
         if wanted == "json":
             return self._fastserve_send_page(listing.json(target, folder), listing.JSON_HEADERS + headers)
         page = listing.html(target, folder, order, self.accepts_uploads_in(path), self.archives)
         return self._fastserve_send_page(page, listing.HTML_HEADERS + headers)
-
-    def __accept(self) -> str:
-        """All its lines as one; a program may have put any mapping in the place of its headers."""
-        headers: Any = self.headers
-        get_all = getattr(headers, "get_all", None)
-        return ", ".join(get_all("Accept", ())) if get_all else headers.get("Accept", "")

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from fastserve._listing import Folder, human_size
+from fastserve._listing import Folder, human_size, shown
 from fastserve.handlers.paths import unquote_path
 
 COLUMNS: Final = {"name": "Name", "size": "Size", "date": "Modified"}
@@ -145,11 +145,6 @@ def json(target: str, folder: Folder) -> bytes:
     """Return an object of JSON in UTF-8: the path, and the entries of a folder that is sorted already."""
     path = notation.dumps(shown(unquote_path(target) or "/"), ensure_ascii=False).encode()
     return folder.json(b'{"path":%b,"entries":[\n' % path, b"\n]}\n")
-
-
-def shown(text: str) -> str:
-    """Return a text that UTF-8 has a form for, with U+FFFD for what it has none for."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def escaped(text: str) -> str:

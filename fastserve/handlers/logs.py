@@ -316,11 +316,10 @@ class QuietJsonLog(QuietLog, JsonLines):
 
 # -- Which ---------------------------------------------------------------------------------------
 
-FORMATS: Final = ("http.server", "common", "combined", "json")
-
 CLASSES: Final[dict[str, type[BaseHTTPRequestHandler]]] = {
     "common": CommonLog, "combined": CombinedLog, "json": JsonLog,
 }
+FORMATS: Final = ("http.server", *CLASSES)
 
 
 def log_class(log_format: str, colour: bool, quiet: bool) -> type[BaseHTTPRequestHandler] | None:

@@ -20,7 +20,7 @@ TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # In a quoted string a backslash stands for itself, as browsers write it, but before a quote and another one.
 PARAMETER: Final = re.compile(
     rf';[ \t]*(?P<name>{TOKEN})=(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^";\x00-\x20\x7f]*))[ \t]*')
-FIELD: Final = re.compile(rf"(?P<name>{TOKEN}):[ \t]*(?P<value>[^\x00-\x08\x0a-\x1f\x7f]*)")
+FIELD: Final = re.compile(rf"(?P<name>{TOKEN}):(?P<value>[^\x00-\x08\x0a-\x1f\x7f]*)")
 ESCAPED: Final = re.compile(r'\\(["\\])')
 # How browsers write what cannot stand in a quoted string (WHATWG HTML, 4.10.21.8); all else is as it is.
 PERCENT: Final = {"%22": '"', "%0D": "\r", "%0d": "\r", "%0A": "\n", "%0a": "\n"}
@@ -133,7 +133,7 @@ def parse_head(octets: bytes) -> dict[str, str]:
         name = match["name"].lower()
         if name in fields:
             raise MultipartError(f"the head of a part has {match['name']} twice")
-        fields[name] = match["value"].rstrip(" \t")
+        fields[name] = match["value"].strip(" \t")
     return fields
 
 

@@ -12,7 +12,7 @@ import os
 import posixpath
 import stat
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Final
 
@@ -25,6 +25,7 @@ OPEN_FLAGS: Final = (
     | getattr(os, "O_BINARY", 0)
 )
 
+UNFINISHED: Final = ".fastserve-"  # how names begin until all of an upload is there
 WELL_KNOWN: Final = ".well-known"  # RFC 8615
 
 # What depends on nothing but its arguments is worked out once; a longer path is not worth the memory.
@@ -101,6 +102,17 @@ def is_hidden(target: str) -> bool:
 
 def is_dotfile(name: str) -> bool:
     return name.startswith(".") and name not in (os.curdir, os.pardir)
+
+
+def is_one_of(path: str, status: os.stat_result, withheld: Iterable[str]) -> bool:
+    """Whether a file that is open is one of those, by its name or by another."""
+    for other in withheld:
+        if path == other:
+            return True
+        with contextlib.suppress(OSError):
+            if os.path.samestat(status, os.stat(other)):
+                return True
+    return False
 
 
 # -- Without symbolic links ----------------------------------------------------------------------

@@ -27,6 +27,7 @@ from fastserve.handlers.paths import (
     KEPT_LENGTH,
     components_beneath,
     is_hidden,
+    is_one_of,
     resolve,
     resolve_known,
     split_target,
@@ -281,7 +282,7 @@ class Replay:
     def _sources(self, name: str, target: str) -> list[Source] | None:
         kind = self._kind_of(name)
         if not stat.S_ISDIR(kind):
-            instead = () if stat.S_ISREG(kind) else self._instead
+            instead = () if self._is_sent(name) else self._instead
             return [*self._way_to(name), *self._file(name), *self._files(instead)]
         found = [*self._way_to(name), (os.fsencode(name), self._follows, False)]
         if target and not target.endswith(("/", "%2f", "%2F")):
@@ -290,8 +291,13 @@ class Replay:
             index = os.path.join(name, page)
             found += self._file(index)
             if stat.S_ISREG(self._kind_of(index)):
-                return found
+                return found if self._is_sent(index) else found + self._files(self._instead)
         return None if self._lists else found + self._files(self._instead)
+
+    def _is_sent(self, name: str) -> bool:
+        """Whether it is a file that clients get."""
+        return (stat.S_ISREG(self._kind_of(name)) and os.access(name, os.R_OK)
+                and not is_one_of(name, os.stat(name), self.kind.withheld))
 
     def _kind_of(self, name: str) -> int:
         try:

@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastserve._writer import ResponseWriter
 from fastserve.handlers import codings
-from fastserve.handlers.base import BaseHTTPRequestHandler
+from fastserve.handlers.base import ERROR_LINE, BaseHTTPRequestHandler
 from fastserve.handlers.paths import (
     FOLDER_FLAGS,
     KEPT_LENGTH,
+    UNFINISHED,
     descend,
     is_beneath,
     is_hidden,
+    is_one_of,
     open_beneath,
     open_file,
     resolve,
@@ -75,17 +77,6 @@ def rest_of_file(source: Any, declared: int) -> tuple[int, int, int] | None:
     return fd, offset, status.st_size - offset if declared < 0 else declared
 
 
-def is_one_of(path: str, status: os.stat_result, withheld: Iterable[str]) -> bool:
-    """Whether a file that is open is one of those, by its name or by another."""
-    for other in withheld:
-        if path == other:
-            return True
-        with contextlib.suppress(OSError):
-            if os.path.samestat(status, os.stat(other)):
-                return True
-    return False
-
-
 class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
     """Answers GET and HEAD from ``directory`` (a path; the current one by default) and below.
 
@@ -102,7 +93,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
     list_directories  whether a folder without an index page is listed (bool), else it is 404
     fallback_page     what is sent for a name that is not there, unless its end says that it is a file: the
                       name of a page below ``directory`` that finds its way by itself (str or None)
-    withheld          names of files (a tuple of str) that are as if they were not there
+    withheld          names of files (a tuple of str) that are not sent, by whatever name they are asked for
     not_found_page    the name of a file below ``directory`` that is the body of a 404 (str or None)
     replay            whether an answer may be recorded, and be sent again without a handler while the files
                       it is made of are the same; where a subclass has changed more than data none is (bool)
@@ -292,7 +283,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
 
     def __send_page(self, status: HTTPStatus, message: str, content_type: str, page: bytes) -> None:
         """As send_error() does, but that the connection stays."""
-        self.log_error("code %d, message %s", status, message)
+        self.log_error(ERROR_LINE, status, message)
         self.send_response(status, message)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(page)))
@@ -318,7 +309,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
 
     def __negotiate(self, path: str, plain: Representation) -> Representation:
         """The file itself, or what there is beside it in a coding that the client would rather have."""
-        field = self.__field("Accept-Encoding")
+        field = self._fastserve_field("Accept-Encoding")
         wanted = codings.acceptable(codings.IDENTITY if field is None else field)
         coding = codings.IDENTITY if codings.IDENTITY in wanted else None
         sibling = best_sibling(path, plain.status, wanted, self.__open)
@@ -336,9 +327,9 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         return answer(found, content_type, fields, time.time_ns(), reads, self.__takes_parts)
 
     def __conditional_fields(self) -> dict[str, str]:
-        return {name: value for name in CONDITIONAL if (value := self.__field(name)) is not None}
+        return {name: value for name in CONDITIONAL if (value := self._fastserve_field(name)) is not None}
 
-    def __field(self, name: str) -> str | None:
+    def _fastserve_field(self, name: str) -> str | None:
         """All lines of a field as one; a program may have put any mapping in the place of its headers."""
         get_all = getattr(self.headers, "get_all", None)
         if get_all is None:
@@ -394,20 +385,25 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
                 fd = os.open(path, FOLDER_FLAGS)
             else:
                 fd = descend(self.directory, path, FOLDER_FLAGS)
-            return Folder(fd, self.follow_symlinks, not self.hide_dotfiles, details)
+            without = UNFINISHED.encode() if details else b""  # http.server's page has all names
+            return Folder(fd, self.follow_symlinks, not self.hide_dotfiles, details, without)
         except OSError:
             self.send_error(HTTPStatus.NOT_FOUND, "No permission to list directory")
             return None
 
     def _fastserve_send_page(self, page: bytes, headers: list[tuple[str, str]]) -> io.BytesIO:
         """Send the head of a page that says what there is, and return what is to be copied behind it."""
-        headers = [*headers, ("Content-Length", str(len(page)))]
+        self._fastserve_send_head_of([*headers, ("Content-Length", str(len(page)))])
+        return io.BytesIO(page)
+
+    def _fastserve_send_head_of(self, headers: list[tuple[str, str]]) -> None:
+        """A 200 for what is no file: these fields, and those that the server has for all, but a length."""
         self.send_response(HTTPStatus.OK)
         for name, value in headers:
             self.send_header(name, value)
-        self.__send_extra_headers({"server", "date"} | ({name.lower() for name, _ in headers} - {"vary"}))
+        sent = {name.lower() for name, _ in headers} - {"vary"}
+        self.__send_extra_headers({"server", "date", "content-length"} | sent)
         self.end_headers()
-        return io.BytesIO(page)
 
     def __around_listing(self, encoding: str) -> tuple[str, str]:
         """http.server's page, line by line, but for its list: programs parse it."""

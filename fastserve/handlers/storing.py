@@ -14,12 +14,11 @@ import secrets
 import stat
 from typing import Final
 
-from fastserve.handlers.paths import FOLDER_FLAGS, NO_LINK, descend
+from fastserve.handlers.paths import FOLDER_FLAGS, NO_LINK, UNFINISHED, descend
 from fastserve.limits import MAX_NUMBERED
 
 NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK | getattr(os, "O_CLOEXEC", 0)
 MODE: Final = 0o666  # less the umask
-BEGINNING: Final = ".fastserve-"  # of names until the files are whole
 
 # What a file system says that has no hard links, or not for everybody.
 NO_LINKS: Final = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.ENOTSUP,
@@ -30,7 +29,7 @@ unfinished: Final[set["Upload"]] = set()
 
 def is_name(name: str) -> bool:
     """Whether it may be the name of a file that comes in: one component, nothing that a terminal obeys."""
-    return name not in ("", os.curdir, os.pardir) and not any(
+    return name not in ("", os.curdir, os.pardir) and not name.startswith(UNFINISHED) and not any(
         c in "/\x7f" or c < " " or "\x80" <= c < "\xa0" for c in name)
 
 
@@ -87,7 +86,7 @@ class Upload:
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
-        self._temporary = f"{BEGINNING}{secrets.token_hex(8)}"
+        self._temporary = f"{UNFINISHED}{secrets.token_hex(8)}"
         self._fd = os.open(self._temporary, NEW_FILE, MODE, dir_fd=folder.fd)
         self.process = os.getpid()
         unfinished.add(self)

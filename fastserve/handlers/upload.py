@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from fastserve._reader import RequestReader
 from fastserve.handlers import conditions, multipart
 from fastserve.handlers.paths import is_beneath, is_dotfile, split_target, unquote_path
-from fastserve.handlers.representations import CONDITIONAL, entity_tag, modified
+from fastserve.handlers.representations import CONDITIONAL, SECOND, entity_tag, modified
 from fastserve.handlers.storing import Folder, Upload, is_name, keep_all
 from fastserve.limits import MAX_UPLOAD
 
@@ -30,7 +30,6 @@ else:
     Handler = object
 
 BLOCK: Final = 1 << 18
-SECOND: Final = 10**9  # ns
 PORTS: Final = {"http": ":80", "https": ":443"}
 
 NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
@@ -269,7 +268,7 @@ class UploadMixin(Handler):
         if self.command == "POST":
             self.__boundary()
         else:
-            self.__check_name(place.name)
+            self.__check_name(place, place.name)
             self.__check_content()
         length = self.__length()
         folder = Folder(place.base, place.folder)
@@ -322,11 +321,13 @@ class UploadMixin(Handler):
             return os.path.join(self.directory, *way), directory
         return self.directory, directory
 
-    def __check_name(self, name: str) -> None:
+    def __check_name(self, place: Place, name: str) -> None:
         if not is_name(name):
             raise Refusal(HTTPStatus.BAD_REQUEST, "Not a name for a file")
         if self.__is_hidden([name]):
             raise Refusal(HTTPStatus.FORBIDDEN, "Hidden names are not taken")
+        if os.path.realpath(os.path.join(place.folder, name)) in map(os.path.realpath, self.withheld):
+            raise Refusal(HTTPStatus.FORBIDDEN, "That file is the server's own")
 
     def __check_content(self) -> None:
         """Of a PUT: it must be the whole file, as it is to be kept."""
@@ -401,7 +402,7 @@ class UploadMixin(Handler):
             received: list[tuple[Upload, str]] = []
             for part in multipart.MultipartReader(self.__body().read, self.__boundary()):
                 if part.filename:  # else a field, or a file that nobody has chosen
-                    self.__check_name(part.filename)
+                    self.__check_name(place, part.filename)
                     upload = stack.enter_context(Upload(folder))
                     for block in part.blocks():
                         upload.write(block)
@@ -410,18 +411,18 @@ class UploadMixin(Handler):
             if not received:
                 raise Refusal(HTTPStatus.BAD_REQUEST, "There is no file in the form")
             names = keep_all(received, self.upload_overwrite)
-        if "text/html" in self.__accept():  # a browser, which shows the folder
+        if "text/html" in self.__accepted():  # a browser, which shows the folder
             self.__answer(HTTPStatus.SEE_OTHER, b"", ("Location", place.url))
         else:
             self.__tell([place.url + quoted(name) for name in names])
 
-    def __accept(self) -> str:
-        return ",".join(self.headers.get_all("Accept", [])).lower()
+    def __accepted(self) -> str:
+        return (self._fastserve_field("Accept") or "").lower()
 
     def __tell(self, urls: list[str]) -> None:
         """What was stored, in the order in which it came."""
         fields = [("Location", urls[0])] if len(urls) == 1 else []
-        if "application/json" in self.__accept():
+        if "application/json" in self.__accepted():
             fields.append(("Content-Type", "application/json"))
             body = json.dumps(urls) + "\n"
         else:

@@ -1,10 +1,13 @@
 """What the tests of handlers share: handlers without a connection, a quiet file handler, its requests."""
 
+import contextlib
 import io
 import os
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from helpers import request
 
@@ -59,6 +62,20 @@ def handler_for(directory: Any) -> Files:
     handler = Files.__new__(Files)
     handler.directory = os.fspath(directory)
     return handler
+
+
+@contextlib.contextmanager
+def refusing(is_meant: Callable[[str], bool], error: type[OSError] = PermissionError) -> Iterator[None]:
+    """While this is so nothing is opened whose name is meant."""
+    open_file = os.open
+
+    def refuse(path: Any, *args: Any, **kwargs: Any) -> int:
+        if is_meant(str(path)):
+            raise error(path)
+        return open_file(path, *args, **kwargs)
+
+    with mock.patch("os.open", refuse):
+        yield
 
 
 def settle(path: Path) -> None:

@@ -19,7 +19,7 @@ from fastserve import limits
 from fastserve._chunks import ChunkDecoder
 from fastserve.handlers import archive, zipping
 from fastserve.handlers.archive import Tree, disposition
-from fastserve.handlers.storing import BEGINNING
+from fastserve.handlers.paths import UNFINISHED
 
 from .makers import Files, get, head
 
@@ -28,7 +28,7 @@ CLOSE = "Connection: close"
 
 
 class Archives(Files):
-    """Answers ?archive=KIND with one."""
+    """Answers ?archive=KIND with one, whatever stands before that."""
 
     def do_GET(self) -> None:
         path, _, kind = self.path.partition("?archive=")
@@ -536,7 +536,7 @@ def test_a_client_that_stops_reading(
 
 @KINDS
 def test_what_is_being_uploaded_is_not_in_it(files: Any, client: Any, folder: Path, kind: str) -> None:
-    (folder / f"{BEGINNING}0123").write_bytes(b"half")
+    (folder / f"{UNFINISHED}0123").write_bytes(b"half")
     assert unpack(download(client, files(base=Archives), f"/?archive={kind}")[1], kind) == {"served/": None}
 
 

@@ -8,14 +8,13 @@ import sys
 import urllib.parse
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 from helpers import ask
 
 from fastserve import SimpleHTTPRequestHandler
 
-from .makers import get
+from .makers import get, refusing
 
 # -- Directories -------------------------------------------------------------------------------
 
@@ -111,28 +110,14 @@ def test_an_index_page_that_is_a_directory(files: Any, client: Any, tree: Path) 
 def test_an_index_page_that_cannot_be_opened(error: Any, files: Any, client: Any, tree: Path) -> None:
     """No permission to read it, or it has gone since it was found: no listing of what lies beside it."""
     (tree / "dir" / "index.html").write_text("index")
-    open_file = os.open
-
-    def refuse(path: Any, *args: Any, **kwargs: Any) -> int:
-        if str(path).endswith("index.html"):
-            raise error(path)
-        return open_file(path, *args, **kwargs)
-
-    with mock.patch("os.open", refuse):
+    with refusing(lambda path: path.endswith("index.html"), error):
         reply = client(files()).ask(get("/dir/"))
     assert (reply.status, reply.line) == (404, "HTTP/1.1 404 File not found")
 
 
 def test_a_directory_that_cannot_be_read(files: Any, client: Any, tree: Path) -> None:
     """Nor opened, then."""
-    open_file = os.open
-
-    def refuse(path: Any, *args: Any, **kwargs: Any) -> int:
-        if "dir" in str(path):
-            raise PermissionError(path)
-        return open_file(path, *args, **kwargs)
-
-    with mock.patch("os.open", refuse):
+    with refusing(lambda path: "dir" in path):
         reply = client(files()).ask(get("/dir/"))
     assert reply.line == "HTTP/1.1 404 No permission to list directory"
 

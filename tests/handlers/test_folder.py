@@ -21,7 +21,7 @@ from fastserve import handlers
 from fastserve.handlers.folder import FolderHandler
 from fastserve.handlers.listing import POLICY
 
-from .makers import Files, get, head
+from .makers import Files, get, head, refusing
 from .replaying import partial, replays
 
 
@@ -179,14 +179,7 @@ def test_uploads_are_offered_where_the_class_says_so(server: Any, client: Any, t
 
 
 def test_a_folder_that_cannot_be_read(server: Any, client: Any) -> None:
-    open_file = os.open
-
-    def refuse(path: Any, *args: Any, **kwargs: Any) -> int:
-        if "dir" in str(path):
-            raise PermissionError(path)
-        return open_file(path, *args, **kwargs)
-
-    with mock.patch("os.open", refuse):
+    with refusing(lambda path: "dir" in path):
         reply = client(server()).ask(get("/dir/"))
     assert reply.line == "HTTP/1.1 404 No permission to list directory"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from helpers import Client, Reply, request
 
-from fastserve.handlers import storing
+from fastserve.handlers.paths import UNFINISHED
 from fastserve.handlers.upload import UploadMixin
 
 from .makers import Files
@@ -65,4 +65,4 @@ def check_refused(peer: Client, reply: Reply, status: int) -> None:
 
 def is_receiving(folder: Path) -> bool:
     """Whether a file is coming in."""
-    return any(name.startswith(storing.BEGINNING) for name in os.listdir(folder))
+    return any(name.startswith(UNFINISHED) for name in os.listdir(folder))

@@ -20,7 +20,7 @@ from helpers import Client, request, wait_until
 from live.kinds import needs_curl
 from live.process import WAIT, Process, run
 
-from fastserve.handlers.storing import BEGINNING
+from fastserve.handlers.paths import UNFINISHED
 
 ON_THREADS = pytest.mark.parametrize("transfers", ["threads"], indirect=True)  # where these belong
 FLAT = 24 << 20  # what a process may grow by, whatever it moves
@@ -229,7 +229,7 @@ def test_memory_stays_flat_while_a_gib_comes_in(transfers: Any, huge: Path) -> N
 
 
 def is_receiving(folder: Path) -> bool:
-    return any(each.name.startswith(BEGINNING) and each.stat().st_size > 0 for each in folder.iterdir())
+    return any(each.name.startswith(UNFINISHED) and each.stat().st_size > 0 for each in folder.iterdir())
 
 
 @contextlib.contextmanager

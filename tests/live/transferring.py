@@ -11,23 +11,8 @@ import sys
 from typing import Any
 
 import fastserve
-from fastserve.handlers import archive
+from fastserve.handlers.folder import FolderHandler
 from fastserve.handlers.upload import UploadMixin
-
-
-class Archives(fastserve.SimpleHTTPRequestHandler):
-    """?archive=KIND of a folder's URL."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        path, _, kind = self.path.partition("?archive=")
-        if kind:
-            archive.stream(self, self.translate_path(path), kind)
-        else:
-            super().do_GET()
-
-    do_HEAD = do_GET
 
 
 def end(*args: Any) -> None:
@@ -44,7 +29,8 @@ def main() -> None:
     parser.add_argument("--loop", action="store_true")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, end)
-    kind = type("Handler", (UploadMixin, Archives), {
+    kind = type("Handler", (UploadMixin, FolderHandler), {
+        "protocol_version": "HTTP/1.1",
         "upload_directory": args.upload, "upload_limit": args.limit, "upload_overwrite": args.overwrite})
     handler: Any = functools.partial(kind, directory=args.folder)
     server_class: Any = fastserve.HTTPServer if args.loop else fastserve.ThreadingHTTPServer

@@ -149,7 +149,8 @@ GROUPS: Final = {
 
 EPILOG: Final = (
     "Each option is also a setting: --log-format is FASTSERVE_LOG_FORMAT in the environment, and log-format "
-    "in fastserve.toml. What is said here counts first, then the environment, then the file."
+    "in fastserve.toml. What is said here counts first, then the environment, then the file; what may be "
+    "repeated adds up."
 )
 
 

@@ -133,25 +133,18 @@ def relink(match: re.Match[str]) -> str:
 
 
 def contrib(path: str, language: str) -> str:
-    """A file of contrib/ as a code block; a word where this tree has none."""
-    file = ROOT / path
-    if not file.is_file():
-        return f"The file is `{path}` of the source distribution."
-    return f'```{language} title="{path}"\n{file.read_text("utf-8").rstrip()}\n```'
+    """A file of contrib/ as a code block."""
+    text = (ROOT / path).read_text("utf-8").rstrip()
+    return f'```{language} title="{path}"\n{text}\n```'
 
 
 def documented(name: str) -> str:
-    """What mkdocstrings is to put in for a class, where this tree has it."""
-    module, _, cls = name.rpartition(".")
-    file = ROOT / (module.replace(".", "/") + ".py")
-    known = file.is_file() and re.search(rf"^class {cls}\b", file.read_text("utf-8"), re.MULTILINE)
-    return f"::: {name}\n    options: {{heading_level: 3}}\n" if known else ""
+    """What mkdocstrings is to put in for a class."""
+    return f"::: {name}\n    options: {{heading_level: 3}}\n"
 
 
 def picture(name: str, *words: str) -> str:
-    """A picture in its light and its dark form, where it has been made."""
-    if not all((ROOT / f"docs/images/{name}-{form}.png").is_file() for form in ("light", "dark")):
-        return ""
+    """A picture in its light and its dark form."""
     alt = " ".join(words)
     return "\n".join(
         f"![{alt}](images/{name}-{form}.png#only-{form}){{ loading=lazy }}" for form in ("light", "dark"))

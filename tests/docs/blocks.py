@@ -30,7 +30,6 @@ KNOWN = {
     "server",  # a command line of fastserve that runs meanwhile
     "pytest",  # the block is a file of tests
     "module",  # what must be importable, or the block is passed over
-    "knows",  # a flag that fastserve must have, or the block is passed over
     "exit",  # the status with which the last command must end
 }
 

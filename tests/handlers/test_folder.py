@@ -20,6 +20,7 @@ import fastserve
 from fastserve import handlers
 from fastserve.handlers.folder import FolderHandler
 from fastserve.handlers.listing import POLICY
+from fastserve.handlers.paths import UNFINISHED
 
 from .makers import Files, get, head, refusing
 from .replaying import partial, replays
@@ -120,7 +121,7 @@ def test_what_there_is_not(query: str, says: str, server: Any, client: Any) -> N
 
 @pytest.fixture
 def streamed() -> Iterator[list[tuple[str, str]]]:
-    """What the module of archives, of which there may be none yet, was asked for."""
+    """What the module of archives was asked for, in whose place this stands."""
     asked: list[tuple[str, str]] = []
 
     def stream(handler: Any, folder: str, kind: str) -> None:
@@ -220,6 +221,21 @@ def test_links_and_dotfiles_are_as_in_the_class_s_own_page(linked: Path, server:
     assert hrefs(ask(address, get("/dir/"))) == ["deep/", "file.txt"]
     assert ask(address, get("/away/")).status == 404
     assert ask(address, get("/dir/link/?format=json")).status == 404
+
+
+def test_what_is_being_uploaded_is_shown_by_http_server_s_page_alone(
+    server: Any, files: Any, client: Any, tree: Path
+) -> None:
+    for name in (UNFINISHED, f"{UNFINISHED}0123", UNFINISHED[:-1], f"a{UNFINISHED}0"):
+        (tree / "dir" / name).touch()
+    shown = {"deep/", "file.txt", UNFINISHED[:-1], f"a{UNFINISHED}0"}
+    peer = client(server())
+    assert set(hrefs(peer.ask(get("/dir/")))) == shown
+    entries = json.loads(peer.ask(get("/dir/?format=json")).body)["entries"]
+    assert {each["name"] for each in entries} == {name.rstrip("/") for name in shown}
+    for old in (server(folder_pages=False), files()):
+        names = re.findall(r'<li><a href="(.*?)">', client(old).ask(get("/dir/")).body.decode())
+        assert set(names) == shown | {UNFINISHED, f"{UNFINISHED}0123"}
 
 
 NAMES = st.sets(

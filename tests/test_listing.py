@@ -1,5 +1,6 @@
 """The compiled reader of folders: which rows, in which order, in which forms. Knows the module alone."""
 
+import datetime
 import html
 import json
 import os
@@ -82,6 +83,25 @@ def test_kinds_sizes_and_times(folder: Path) -> None:
     assert broken["modified"].startswith("20")
     assert (len(read_), read_.folders, read_.files, read_.octets) == (6, 2, 4, 2 * 1234)
     assert [row[0] for row in rows(read_)] == ["d", "d l", "f l n", "t", "f", "f l"]
+
+
+@pytest.mark.parametrize("second", [9_999_999_999, 2**33 + 1, -1])
+def test_times_that_nanoseconds_do_not_reach(second: int, folder: Path) -> None:
+    """64 bits of them end in 2262."""
+    (folder / "file").touch()
+    os.utime(folder / "file", (second, second))
+    if int((folder / "file").stat().st_mtime) != second:  # ext3, say
+        pytest.skip("this file system has no such time")
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=second)
+    assert elements(read(folder))[0]["modified"] == f"{moment.isoformat()}Z"
+
+
+@any_octets
+def test_names_that_begin_so_are_left_out(folder: Path) -> None:
+    for name in (".half-1", ".half-", ".half", "a.half-", b".half-\xff"):
+        Path(os.fsdecode(os.path.join(os.fsencode(folder), os.fsencode(name)))).touch()
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    assert sorted(names(Folder(fd, True, True, True, b".half-"), "name")) == [".half", "a.half-"]
 
 
 def test_an_empty_folder(folder: Path) -> None:

@@ -285,6 +285,28 @@ def test_recorded_answers_count_as_others(serve: Serve, server_class: Any, settl
     assert said["fastserve_recordings_open_files"] == {(): 0}
 
 
+@pytest.mark.parametrize("declared", [True, False])
+def test_what_a_file_has_less_than_was_announced_is_not_counted(
+    declared: bool, serve: Serve, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 1000)
+
+    class Short(Quiet):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            if declared:
+                self.send_header("Content-Length", "3000")
+            self.end_headers()
+            with open(tmp_path / "file", "rb") as file:
+                self.wfile.send_file(file.fileno(), 0, 3000)
+
+    server = serve(Short, Measured)
+    with Client(server.server_address) as client:
+        client.send(request())
+        assert client.rest().endswith(b"\r\n\r\n" + b"x" * 1000)
+    assert figures(server)["fastserve_response_body_bytes_total"] == {(): 1000}
+
+
 # -- Connections -----------------------------------------------------------------------------------
 
 
@@ -326,6 +348,33 @@ def test_what_was_counted_stays_when_a_server_goes_on(serve: Serve) -> None:
             assert answers(server) == {("GET", "200"): count}
             server.shutdown()
             thread.join(5)
+
+
+def test_a_handler_of_before_counts_still(serve: Serve) -> None:
+    """One that shutdown() has left running, while another serve_forever() has begun."""
+    entered, released = threading.Event(), threading.Event()
+
+    class Slow(Quiet):
+        def do_GET(self) -> None:
+            entered.set()
+            released.wait(5)
+            super().do_GET()
+
+    server: Any = MeasuredThreads(("127.0.0.1", 0), Slow)
+    with server, Client(server.server_address) as client:
+        first = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        first.start()
+        client.send(request())
+        assert entered.wait(5)
+        server.shutdown()
+        first.join(5)
+        second = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        second.start()
+        released.set()
+        assert wait_until(lambda: answers(server) == {("GET", "200"): 1})
+        assert wait_until(lambda: figures(server)["fastserve_connections"] == {(): 1})  # that which asks
+        server.shutdown()
+        second.join(5)
 
 
 # -- The process -----------------------------------------------------------------------------------

@@ -182,12 +182,20 @@ def _fields_of_files(options: argparse.Namespace) -> list[tuple[str, str]]:
 
 def _withheld(options: argparse.Namespace) -> Iterator[str]:
     """Files with what is nobody else's business, wherever they lie; links may lead to them."""
-    # Nobody is to put settings where there are none yet.
-    settings = options.settings or (SETTINGS_FILE if options.upload is not None else None)
-    for path in (settings, options.auth_file, options.tls_key or options.tls_cert, options.tls_password_file,
-                 options.log_file):
+    # Nobody is to put settings where there are none yet, or others count today.
+    usual = SETTINGS_FILE if options.settings or options.upload is not None else None
+    certificate = options.tls_cert if _holds_a_key(options.tls_cert) else None
+    for path in (usual, options.settings, options.auth_file, options.tls_key, certificate,
+                 options.tls_password_file, options.log_file):
         if path:
-            yield os.path.realpath(path)
+            yield from {os.path.abspath(path), os.path.realpath(path)}  # a link may come to lead elsewhere
+
+
+def _holds_a_key(path: str | None) -> bool:
+    if path:
+        with contextlib.suppress(OSError), open(path, "rb") as file:  # what is wrong is told where it is used
+            return b"PRIVATE KEY-----" in file.read()
+    return False
 
 
 def _server_base(options: argparse.Namespace) -> type[HTTPServer]:

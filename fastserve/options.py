@@ -273,14 +273,18 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """Return what the command line, the environment and fastserve.toml say. Raises Refusal."""
     line = _unambiguous(sys.argv[1:] if argv is None else argv)
     reader = Plain()
-    options = _read(reader, line, {})
+    options = said = _read(reader, line, {})
+    inherited = _inherited(said)
     defaults: dict[str, Any] = {}
-    if options.print_completion is None and (options.config is not None or _may_have_settings()):
+    if said.print_completion is None and (said.config is not None or _may_have_settings()):
         from fastserve import settings
 
-        defaults = settings.read(reader.known, options.config, vars(options))
+        defaults = settings.read(reader.known, said.config, vars(said) | {"inherited": inherited})
         options = _read(reader, line, defaults)
     options.settings = defaults.get("config")
+    options.inherited = inherited
+    if options.upload is None and (said.upload_overwrite or said.upload_limit != limits.MAX_UPLOAD):
+        _refuse("--upload-limit and --upload-overwrite need --upload")
     return _judged(options)
 
 
@@ -315,9 +319,6 @@ def _judged(options: argparse.Namespace) -> argparse.Namespace:
     if options.metrics is not None and options.metrics == options.health:
         _refuse("--metrics and --health need a path each")
     options.secure = options.tls_cert is not None or options.tls_self_signed
-    if options.upload is None and (options.upload_overwrite or options.upload_limit != limits.MAX_UPLOAD):
-        _refuse("--upload-limit and --upload-overwrite need --upload")
-    options.inherited = _inherited(options)
     if (options.open or options.qr) and _is_unix(options):
         _refuse("--open and --qr need an address with a port; a unix socket has none")
     options.port = PORT if options.port is None else options.port

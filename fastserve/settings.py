@@ -10,17 +10,24 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from fastserve.words import SETTINGS_FILE, Refusal, header_line, reason
+from fastserve.words import SETTINGS_FILE, Refusal, header, header_line, reason
 
 PREFIX: Final = "FASTSERVE_"
 WORDS_OF_TRUTH: Final = {"1": True, "true": True, "yes": True, "on": True,
                          "0": False, "false": False, "no": False, "off": False, "": False}
-# Options that are two answers to one question, by their names in the code: the one that counts first silences
-# the other.
+# Options, by their names in the code, that leave no room for others: any of the one set, said where it counts
+# first, silences all of the other. ``inherited`` is a socket that was passed.
 RIVALS: Final = (
     ({"no_cache"}, {"cache_control"}),
+    ({"cache_control"}, {"no_cache"}),
+    ({"tls_cert"}, {"tls_key", "tls_password_file"}),
     ({"tls_cert", "tls_key", "tls_password_file"}, {"tls_self_signed"}),
-    ({"unix"}, {"port", "bind"}),
+    ({"tls_self_signed"}, {"tls_cert", "tls_key", "tls_password_file"}),
+    ({"unix"}, {"port", "bind", "open", "qr"}),
+    ({"port", "bind"}, {"unix"}),
+    ({"inherited"}, {"port", "bind", "unix"}),
+    ({"cgi"}, {"upload"}),
+    ({"upload"}, {"cgi"}),
 )
 ONLY_SAID: Final = frozenset({"version", "print-completion", "config", "no-precompressed"})
 
@@ -36,22 +43,24 @@ def read(
     abouts = {name.lstrip("-"): about for name, about in known.items()
               if name.startswith("--") or not name.startswith("-")}
     abouts = {name: about for name, about in abouts.items() if name not in ONLY_SAID}
-    path = path or os.environ.get(f"{PREFIX}CONFIG") or (
-        SETTINGS_FILE if os.path.exists(SETTINGS_FILE) else None)
+    if path is None:
+        usual = SETTINGS_FILE if os.path.exists(SETTINGS_FILE) else None
+        path = os.environ.get(f"{PREFIX}CONFIG") or usual
     found: dict[str, Any] = {}
     if path is not None:
         found |= _of_file(abouts, path)
         found["config"] = os.path.abspath(path)
     environment = _of_environment(abouts)
-    return _unrivalled(_unrivalled(found, environment) | environment, line)
+    found = _unrivalled(found, environment)
+    for name, value in environment.items():
+        found[name] = [*found.get(name, ()), *value] if isinstance(value, list) else value
+    return _unrivalled(found, line)
 
 
 def _unrivalled(values: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what says otherwise than what counts first."""
     said = {name for name, value in first.items() if value is not None and value is not False}
-    silenced: set[str] = set()
-    for one, other in RIVALS:
-        silenced |= (other if said & one else set()) | (one if said & other else set())
+    silenced = set().union(*(other for one, other in RIVALS if said & one))
     return {name: value for name, value in values.items() if name not in silenced}
 
 
@@ -125,21 +134,24 @@ def _truth(value: Any) -> bool:
 def _items(value: Any) -> list[Any]:
     """Of a list, a table of names and values, or one alone."""
     if isinstance(value, dict):
-        return [f"{name}:{each}" for name, each in value.items()]
+        return [f"{name}:{_text(each)}" for name, each in value.items()]
     return value if isinstance(value, list) else [value]
 
 
 def _item(about: Mapping[str, Any], value: Any) -> Any:
     if about.get("nargs") == 2:
-        text = ":".join(map(str, value)) if isinstance(value, list) else value
-        if not isinstance(text, str):
-            raise Refusal(f"{value!r} is not of the form Name: value")
-        return header_line(text)
+        if isinstance(value, list) and len(value) == 2:
+            return header(*map(_text, value))
+        return header_line(_text(value))
     return _typed(about, value)
 
 
 def _typed(about: Mapping[str, Any], value: Any) -> Any:
-    if isinstance(value, (dict, list, bool)) or not isinstance(value, (str, int, float)):
-        raise Refusal(f"{value!r} is not one text or number")
     kind: Callable[[str], Any] = about.get("type", str)
-    return kind(str(value))
+    return kind(_text(value))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise Refusal(f"{value!r} is not one text or number")
+    return str(value)

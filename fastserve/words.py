@@ -60,10 +60,11 @@ def grace(text: str) -> float:
 
 def size(text: str) -> int:
     """Octets, as 500, 64K, 20M or 1.5G."""
-    number, unit = text.strip().lower().removesuffix("b").removesuffix("i"), 1
-    if number[-1:] in UNITS:
-        number, unit = number[:-1], UNITS[number[-1:]]
-    octets = _number(number) * unit
+    number, unit = text.strip().lower().removesuffix("b"), 1
+    prefix = number.removesuffix("i")[-1:]
+    if prefix in UNITS:
+        number, unit = number.removesuffix("i")[:-1], UNITS[prefix]
+    octets = _number(number) * unit if text.isascii() else -1
     if 0 <= octets < math.inf:
         return int(octets)
     raise Refusal(f"size {text!r} is not a number of bytes, such as 500M or 2G")

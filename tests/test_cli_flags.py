@@ -22,8 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import wait_until
+from handlers.uploading import is_receiving, put
+from helpers import connect, listening, wait_until
+from pairs import certificate
 from test_cli import PACKAGE_HOME, WAIT, refused, serving, spawn
+from test_cli_service import activation
 
 from fastserve import options
 
@@ -206,6 +209,122 @@ def test_uploads_by_who_may(home: Path) -> None:
         assert ask("/new.txt", "-T", str(home / "file.txt"), "-u", "ann:x")[0] == 201
 
 
+@pytest.mark.parametrize("more", [[], ["--workers", "2"]], ids=["alone", "workers"])
+def test_of_an_upload_that_is_cut_off_nothing_is_left(more: list[str], home: Path) -> None:
+    words = ["--upload", ".", "--grace", "0.2", *more, "-d", str(home), "-b", "127.0.0.1", "0"]
+    with serving(*words, cwd=home) as server, connect(("127.0.0.1", server.port), WAIT) as client:
+        client.sendall(put("/new.bin", bytes(200_000))[:-100_000])
+        assert wait_until(lambda: is_receiving(home), WAIT)
+        assert server.signal(signal.SIGTERM)[0] == 0
+    assert sorted(path.name for path in home.iterdir()) == ["empty", "file.txt"]
+
+
+# -- What is the server's own ------------------------------------------------------------------
+
+ANN = ("--insecure", "--user", "ann:x")
+
+
+@pytest.fixture
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that is not served."""
+    apart = tmp_path_factory.mktemp("apart")
+    shutil.copy(certificate(), apart / "both.pem")
+    (apart / "users").write_text("ann:x\n")
+    return apart
+
+
+def archived(ask: Any, name: str) -> bool:
+    """Whether the archive of the folder has it; names stand there as they are."""
+    assert "?archive=zip" in ask("/", *ANN)[2]
+    octets = ask("/?archive=zip", *ANN)[2]
+    assert "/file.txt" in octets
+    return f"/{name}" in octets
+
+
+@pytest.mark.parametrize(("words", "secret"), [
+    (["--tls-cert", "both.pem", "--tls-key", "key.pem"], "key.pem"),
+    (["--tls-cert", "both.pem"], "both.pem"),
+    (["--tls-cert", "both.pem", "--tls-key", "key.pem"], "both.pem"),
+    (["--tls-cert", "both.pem", "--tls-password-file", "users"], "users"),
+    (["--auth-file", "users"], "users"),
+    (["--log-file", "users"], "users"),
+])
+@pytest.mark.parametrize("kind", ["symlink_to", "hardlink_to"])
+def test_what_leads_to_it_is_not_sent(
+    words: list[str], secret: str, kind: str, home: Path, apart: Path
+) -> None:
+    shutil.copy(apart / "both.pem", apart / "key.pem")
+    getattr(home / "link", kind)(apart / secret)
+    with flags(home, *words, cwd=apart) as ask:
+        assert [ask(path, *ANN)[0] for path in ("/file.txt", "/link", "/link")] == [200, 404, 404]
+        assert not archived(ask, "link")
+
+
+@pytest.mark.parametrize("words", [["--tls-cert", "both.pem"], ["--auth-file", "users"]])
+def test_what_lies_in_the_folder_is_not_sent(words: list[str], apart: Path) -> None:
+    """A certificate's file also holds its key, where no other file does."""
+    (apart / "file.txt").write_bytes(b"octets")
+    with flags(apart, *words, cwd=apart) as ask:
+        assert [ask(path, *ANN)[0] for path in ("/file.txt", f"/{words[1]}")] == [200, 404]
+        assert not archived(ask, words[1])
+
+
+def test_nor_is_it_sent_instead(home: Path, apart: Path) -> None:
+    """Nor as a compressed sibling, as the page of a 404, or by a link that comes to lead elsewhere."""
+    (home / "file.txt.gz").symlink_to(apart / "users")
+    (home / "404.html").symlink_to(apart / "users")
+    (home / "users").symlink_to("version/users")
+    (home / "version").symlink_to(apart)
+    gzip = ("-H", "Accept-Encoding: gzip", *ANN)
+    with flags(home, "--precompressed", "--auth-file", str(home / "users")) as ask:
+        assert ask("/file.txt", *gzip)[2] == "octets"
+        assert "ann:x" not in ask("/none", *ANN)[2]
+        (home / "other").mkdir()
+        (home / "other" / "users").write_text("ann:y")
+        (home / "next").symlink_to("other")
+        (home / "next").rename(home / "version")
+        assert ask("/users", *ANN)[0] == 404
+        assert not archived(ask, "users")
+
+
+def test_settings_that_do_not_count_today(home: Path) -> None:
+    for name in ("fastserve.toml", "today.toml", "new"):
+        (home / name).write_text("quiet = true\n")
+    words = ("--config", "today.toml", "--upload", ".", "--upload-overwrite")
+    with flags(home, *words, cwd=home) as ask:
+        for path in ("/fastserve.toml", "/today.toml"):
+            assert [ask(path)[0], ask(path, "-T", str(home / "new"))[0]] == [404, 403]
+
+
+def test_a_certificate_alone_may_be_sent(apart: Path) -> None:
+    """Whoever connects has it."""
+    both = (apart / "both.pem").read_text()
+    (apart / "cert.pem").write_text(both[both.index("-----BEGIN CERTIFICATE") :])
+    with flags(apart, "--tls-cert", "cert.pem", "--tls-key", "both.pem", cwd=apart) as ask:
+        assert [ask(path, *ANN)[0] for path in ("/cert.pem", "/both.pem")] == [200, 404]
+
+
+def test_nobody_puts_settings_there(home: Path) -> None:
+    """Where there are none yet, and the next server that is started would read them."""
+    (home / "new").write_text("port = 1\n")
+    (home / "loop").symlink_to(".")
+    with flags(home, "--upload", ".", "--upload-overwrite", cwd=home) as ask:
+        for path in ("/fastserve.toml", "/%66astserve.toml", "/loop/fastserve.toml"):
+            assert ask(path, "-T", str(home / "new"))[0] == 403
+        assert ask("/", "-F", f"file=@{home / 'new'};filename=fastserve.toml")[0] == 403
+        assert not (home / "fastserve.toml").exists()
+        assert ask("/empty/fastserve.toml", "-T", str(home / "new"))[0] == 201
+
+
+def test_nobody_puts_users_there(home: Path, apart: Path) -> None:
+    (home / "link").symlink_to(apart / "users")
+    (home / "users").write_text("ann:x\n")
+    for users, path in ((apart / "users", "/link"), (home / "users", "/users")):
+        with flags(home, "--upload", str(home), "--upload-overwrite", "--auth-file", str(users)) as ask:
+            assert ask(path, "-T", str(home / "file.txt"), *ANN)[0] == 403
+        assert users.read_text() == "ann:x\n"
+
+
 # -- Settings ----------------------------------------------------------------------------------
 
 
@@ -253,9 +372,18 @@ def test_the_first_screen(home: Path) -> None:
     assert "\x1b[" in seen
 
 
-def test_the_first_screen_without_colours(home: Path) -> None:
-    assert "\x1b[" not in on_a_terminal(home, NO_COLOR="1")
-    assert "\x1b[" not in on_a_terminal(home, TERM="dumb")
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_the_first_screen_without_colours(environment: dict[str, str], home: Path) -> None:
+    seen = on_a_terminal(home, **environment)
+    assert "Ctrl-C" in seen
+    assert "\x1b[" not in seen
+
+
+def test_a_folder_whose_name_is_not_for_a_terminal(home: Path) -> None:
+    (home / "two\nlines\x1b[2J").mkdir()
+    seen = on_a_terminal(home / "two\nlines\x1b[2J", NO_COLOR="1")
+    assert seen.splitlines()[1].split() == ["folder", str(home / r"two\nlines\x1b[2J")]
+    assert "\x1b" not in seen
 
 
 def test_a_qr_code(home: Path) -> None:
@@ -290,22 +418,24 @@ def test_the_log(words: list[str], pattern: str, home: Path) -> None:
     assert re.fullmatch(pattern, err)
 
 
-def test_a_log_of_objects_in_a_file(home: Path) -> None:
+@pytest.mark.parametrize("more", [[], ["--workers", "2"]], ids=["alone", "workers"])
+def test_a_log_of_objects_in_a_file(more: list[str], home: Path) -> None:
     """The file is made anew when whoever rotates logs says so."""
     log, moved = home / "access.log", home / "moved.log"
-    words = ("--log-format", "json", "--log-file", str(log), "-d", str(home), "-b", "127.0.0.1", "0")
+    words = ("--log-format", "json", "--log-file", str(log), "-d", str(home), "-b", "127.0.0.1", "0", *more)
     with serving(*words) as server:
         url = f"http://127.0.0.1:{server.port}/file.txt"
         curl(url)
         log.rename(moved)
         server.process.send_signal(signal.SIGUSR1)
         assert wait_until(log.exists)
-        curl(f"{url}?again")
+        # A worker hears of it a moment later than the process that they belong to.
+        assert wait_until(lambda: curl(f"{url}?again")[0] == 200 and log.read_text(), WAIT)
         assert curl(f"http://127.0.0.1:{server.port}/access.log")[0] == 404
         assert server.signal(signal.SIGTERM)[2] == ""
     lines = [json.loads(line) for file in (moved, log) for line in file.read_text().splitlines()]
-    assert [(line["target"], line["status"], line["size"]) for line in lines[:2]] == [
-        ("/file.txt", 200, 6), ("/file.txt?again", 200, 6)]
+    assert {("/file.txt", 200, 6), ("/file.txt?again", 200, 6)} < {
+        (line["target"], line["status"], line["size"]) for line in lines}
 
 
 def test_metrics(home: Path) -> None:
@@ -319,12 +449,17 @@ def test_metrics(home: Path) -> None:
     assert 'fastserve_requests_total{method="GET",code="401"} 1\n' in body
 
 
-def test_completion() -> None:
+@pytest.mark.parametrize(("shell", "command"), [
+    ("bash", rb"^complete .* -F \w+ fastserve$"), ("zsh", rb"^#compdef fastserve$"),
+    ("tcsh", rb"^complete fastserve "),
+])
+def test_completion(shell: str, command: bytes) -> None:
+    """Of the command, also where Python was asked."""
     pytest.importorskip("shtab")
-    for shell in ("bash", "zsh", "tcsh"):
-        done = spawn("--print-completion", shell)
-        out, err = done.communicate(timeout=WAIT)
-        assert (done.returncode, err, b"--log-format" in out or b"log-format" in out) == (0, b"", True)
+    done = spawn("--print-completion", shell)
+    out, err = done.communicate(timeout=WAIT)
+    assert (done.returncode, err, b"log-format" in out) == (0, b"", True)
+    assert re.search(command, out, re.MULTILINE)
 
 
 def test_help_is_80_columns_wide() -> None:
@@ -353,6 +488,10 @@ def test_help_is_80_columns_wide() -> None:
     (["--tls-self-signed", "--tls-cert", "x"], "--tls-self-signed makes a certificate; leave out --tls"),
     (["--upload", "/none"], "cannot upload to '/none': No such file or directory; give a folder that is"),
     (["--upload-limit", "much"], "size 'much' is not a number of bytes, such as 500M or 2G"),
+    (["--upload-limit", "5M"], "--upload-limit and --upload-overwrite need --upload"),
+    (["--upload-overwrite"], "--upload-limit and --upload-overwrite need --upload"),
+    (["--open", "--unix", "socket"], "--open and --qr need an address with a port; a unix socket has none"),
+    (["--qr", "--unix", "socket"], "--open and --qr need an address with a port; a unix socket has none"),
     (["--cgi", "--upload", "."], "--cgi and --upload do not go together"),
     (["--log-format", "xml"], "log format 'xml' is not known; choose one of http.server, common, "),
     (["--log-file", "/none/x", "0"], "cannot open the log file '/none/x': No such file or directory"),
@@ -365,19 +504,37 @@ def test_a_wrong_value_is_one_line(words: list[str], complaint: str) -> None:
     assert refused(*words).startswith(complaint)
 
 
+@pytest.mark.parametrize("word", ["--open", "--qr"])
+def test_an_inherited_socket_without_a_port(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the path of a socket may be no longer than about a hundred octets
+    with listening(socket.AF_UNIX, "socket") as sock:
+        assert refused(word, **activation(sock)).startswith("--open and --qr need an address with a port")
+
+
 @pytest.mark.parametrize(("words", "module", "extra"), [
     (["--tls-self-signed", "0"], "trustme", "tls"), (["--print-completion", "zsh"], "shtab", "completion"),
     (["--auth", "ann:$2y$05$" + "x" * 53, "0"], "bcrypt", "auth"),
     (["--qr", "-b", "127.0.0.1", "0"], "segno", "qr"),
 ])
 def test_an_extra_that_is_missing(words: list[str], module: str, extra: str, tmp_path: Path) -> None:
-    (tmp_path / f"{module}.py").write_text("raise ImportError")
-    path = os.pathsep.join([str(tmp_path), str(PACKAGE_HOME)])
-    done = spawn(*words, env={"PYTHONPATH": path})
-    _, err = done.communicate(timeout=WAIT)
-    assert done.returncode == 2
-    assert err.decode().endswith(f"pip install 'fastserve[{extra}]'\n")
-    assert err.count(b"\n") == 1
+    assert refused(*words, env=without(module, tmp_path)).endswith(f"pip install 'fastserve[{extra}]'")
+
+
+def without(module: str, folder: Path) -> dict[str, str]:
+    """The environment of a machine that has no such module."""
+    (folder / f"{module}.py").write_text("raise ImportError")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), str(PACKAGE_HOME)])}
+
+
+@pytest.mark.parametrize("more", [[], ["--workers", "2"]], ids=["alone", "workers"])
+def test_without_qr_codes_nothing_is_served(more: list[str], tmp_path: Path) -> None:
+    """Nor is it tried: the port is not looked at."""
+    with listening() as taken:
+        port = str(taken.getsockname()[1])
+        said = refused("--qr", "-b", "127.0.0.1", port, *more, env=without("segno", tmp_path))
+    assert said.startswith("--qr needs segno")
 
 
 def test_a_port_in_use_names_the_next_free_one() -> None:

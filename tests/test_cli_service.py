@@ -196,6 +196,11 @@ def test_an_inherited_socket(folder: Path) -> None:
         check_inherited(sock, folder, banner)
 
 
+def test_an_inherited_socket_silences_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTSERVE_PORT", "1")
+    test_an_inherited_socket(folder)
+
+
 @needs_ipv6
 def test_an_inherited_socket_of_ipv6(folder: Path) -> None:
     with listening(socket.AF_INET6, ("::1", 0)) as sock:

@@ -98,6 +98,7 @@ PARAMETERS: Final = frozenset({"directory", "extra_response_headers"})
 
 # What is compared with a copy of itself, as its own methods can change it.
 COPIED: Final[dict[type, Any]] = {dict: dict, list: tuple}
+EFFECTIVE: Final = os.access in os.supports_effective_ids  # whose rights access() can ask for
 PLAIN: Final = frozenset({str, bytes, int, float, bool, type(None), tuple, type})
 
 
@@ -296,7 +297,7 @@ class Replay:
 
     def _is_sent(self, name: str) -> bool:
         """Whether it is a file that clients get."""
-        return (stat.S_ISREG(self._kind_of(name)) and os.access(name, os.R_OK)
+        return (stat.S_ISREG(self._kind_of(name)) and os.access(name, os.R_OK, effective_ids=EFFECTIVE)
                 and not is_one_of(name, os.stat(name), self.kind.withheld))
 
     def _kind_of(self, name: str) -> int:

@@ -7,6 +7,7 @@ Knows BaseHTTPRequestHandler and the writer's send_file(). fastserve.server re-e
 """
 
 import contextlib
+import errno
 import io
 import os
 import stat
@@ -178,7 +179,11 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
 
     def __open(self, path: str) -> io.FileIO:
         """Raises OSError, of a directory IsADirectoryError, and ValueError."""
-        return open_file(path) if self.follow_symlinks else open_beneath(self.directory, path)
+        file = open_file(path) if self.follow_symlinks else open_beneath(self.directory, path)
+        if self.withheld and is_one_of(path, os.fstat(file.fileno()), self.withheld):
+            file.close()
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return file
 
     def _fastserve_has(self, path: str, kind: Callable[[int], bool]) -> bool:
         """Whether there is something of that kind, a function of module stat."""
@@ -233,8 +238,9 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         try:
             content_type = self.__type_of(path)
             status = None if file is None or path.endswith("/") else os.fstat(file.fileno())
-            if (file is None or status is None or not stat.S_ISREG(status.st_mode)
-                    or (self.withheld and is_one_of(path, status, self.withheld))):
+            if file is None or status is None or not stat.S_ISREG(status.st_mode):
+                if file is not None:
+                    file.close()
                 body = self.__send_instead(path)
             elif self.__is_plain():
                 now = time.time_ns()
@@ -247,7 +253,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
                     plain.close()
                 body = self.__send_answer(self.__answer(found, content_type))
         finally:
-            if body is None and file is not None:
+            if file is not None and body is None:
                 file.close()
         return body
 
@@ -322,11 +328,11 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler):
         return content_type
 
     def __answer(self, found: Representation, content_type: str) -> Answer:
-        fields = self.__conditional_fields() if self._fastserve_is_conditional() else {}
+        fields = self._fastserve_conditional_fields() if self._fastserve_is_conditional() else {}
         reads = self.command in ("GET", "HEAD")
         return answer(found, content_type, fields, time.time_ns(), reads, self.__takes_parts)
 
-    def __conditional_fields(self) -> dict[str, str]:
+    def _fastserve_conditional_fields(self) -> dict[str, str]:
         return {name: value for name in CONDITIONAL if (value := self._fastserve_field(name)) is not None}
 
     def _fastserve_field(self, name: str) -> str | None:

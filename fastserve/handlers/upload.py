@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from fastserve._reader import RequestReader
 from fastserve.handlers import conditions, multipart
 from fastserve.handlers.paths import is_beneath, is_dotfile, split_target, unquote_path
-from fastserve.handlers.representations import CONDITIONAL, SECOND, entity_tag, modified
+from fastserve.handlers.representations import SECOND, entity_tag, modified
 from fastserve.handlers.storing import Folder, Upload, is_name, keep_all
 from fastserve.limits import MAX_UPLOAD
 
@@ -370,7 +370,7 @@ class UploadMixin(Handler):
 
     def __is_expected(self, there: os.stat_result | None) -> bool:
         """Whether the preconditions hold of what is there (RFC 9110 13.2.2)."""
-        fields = {name: ", ".join(lines) for name in CONDITIONAL if (lines := self.headers.get_all(name))}
+        fields = self._fastserve_conditional_fields()
         if there is None:
             return "if-match" not in fields
         now = time.time_ns()

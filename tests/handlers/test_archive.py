@@ -163,9 +163,10 @@ def test_hidden_names(files: Any, client: Any, mixed: Path, kind: str) -> None:
 
 
 def test_fields_of_the_class_are_sent(files: Any, client: Any, mixed: Path) -> None:
-    server = files(base=Archives, extra_response_headers=[("X-A", "b"), ("Cache-Control", "public")])
+    extra = [("X-A", "b"), ("Cache-Control", "public"), ("Content-Length", "1")]
+    server = files(base=Archives, extra_response_headers=extra)
     reply = download(client, server, "/?archive=tar")[0]
-    assert reply.get("X-A") == "b"
+    assert (reply.get("X-A"), reply.get("Content-Length")) == ("b", None)
     assert [value for name, value in reply.headers if name == "Cache-Control"] == ["no-store"]
 
 
@@ -538,6 +539,22 @@ def test_a_client_that_stops_reading(
 def test_what_is_being_uploaded_is_not_in_it(files: Any, client: Any, folder: Path, kind: str) -> None:
     (folder / f"{UNFINISHED}0123").write_bytes(b"half")
     assert unpack(download(client, files(base=Archives), f"/?archive={kind}")[1], kind) == {"served/": None}
+
+
+@pytest.mark.parametrize("place", ["served/secret", "served/dir/secret", "outside"])
+@KINDS
+def test_what_is_withheld_is_not_in_it(
+        files: Any, client: Any, tree: Path, kind: str, place: str) -> None:
+    """By its own name, by a link to it, or by another name that it has; nor is that told of."""
+    secret, lines = tree.parent / place, []
+    secret.write_bytes(b"secret")
+    (tree / "dir" / "deep" / "link").symlink_to(secret)
+    os.link(secret, tree / "other")
+    server = files(base=type("T", (Told,), {"lines": lines}), withheld=("/none", str(secret)))
+    found = unpack(download(client, server, f"/?archive={kind}")[1], kind)
+    assert found == {"served/": None, "served/dir/": None, "served/dir/deep/": None,
+                     "served/dir/file.txt": b"file"}
+    assert lines == []
 
 
 @KINDS

@@ -2,14 +2,24 @@
 
 import base64
 import hashlib
+import json
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import ask, request
+from helpers import ask, request, wait_until
 
-from fastserve.handlers.authentication import AuthenticationMixin, BadCredentials, Credentials, read_users
+import fastserve
+from fastserve.handlers import authentication, logs
+from fastserve.handlers.authentication import (
+    AuthenticationMixin,
+    BadCredentials,
+    Credentials,
+    check_for,
+    read_users,
+)
 from fastserve.handlers.sharing import SharingMixin, cors_fields
 
 from .replaying import SETTLING, Files, hits, partial
@@ -65,6 +75,43 @@ def test_the_scheme_is_a_token_of_any_case(field: str) -> None:
 def test_a_secret_that_is_none(secret: str) -> None:
     with pytest.raises(BadCredentials):
         Credentials({"ann": secret})
+
+
+@pytest.mark.parametrize(("secret", "password"), [
+    ("päss", "päss"), (SHA512, "päss"), (SHA1, "päss"), (BCRYPT, "U*U"),
+])
+def test_who_is_not_known_costs_a_hash_as_others_do(
+    secret: str, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if secret == BCRYPT:
+        pytest.importorskip("bcrypt")
+    judged: list[bytes] = []
+
+    def counting(secret: str) -> Any:
+        check = check_for(secret)
+        return lambda given: (judged.append(given), check(given))[1]
+
+    monkeypatch.setattr(authentication, "check_for", counting)
+    known = Credentials({"ann": secret})
+    for count, (name, given) in enumerate((("ann", "x"), ("bob", "x"), ("bob", password), ("", "x")), 1):
+        assert known.user(basic(name, given)) is None
+        assert len(judged) == count
+    assert known.user(basic("ann", password)) == "ann"
+
+
+def test_where_one_has_a_slow_hash_all_cost_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    bcrypt = pytest.importorskip("bcrypt")
+    judged: list[bytes] = []
+
+    def counting(given: bytes, hashed: bytes) -> Any:
+        judged.append(given)
+        return bcrypt.hashpw(given, hashed) == hashed
+
+    monkeypatch.setattr(bcrypt, "checkpw", counting)
+    known = Credentials({"ann": "plain", "bob": BCRYPT, "cat": BCRYPT})
+    for count, name in enumerate(("ann", "bob", "cat", "dan", ""), 1):
+        assert known.user(basic(name, "x")) is None
+        assert len(judged) == count
 
 
 def test_what_is_not_a_digest_s_length_is_a_password() -> None:
@@ -150,3 +197,45 @@ def test_a_preflight_has_no_password(home: Path, serve: Any) -> None:
     assert ask(server.server_address, request("OPTIONS", "/file.txt")).status == 401
     reply = ask(server.server_address, request("GET", "/file.txt"))
     assert (reply.status, reply.get("Access-Control-Allow-Origin")) == (401, "*")
+
+
+# -- The log -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["common", "json"])
+@pytest.mark.parametrize(("second", "status"), [
+    (request("GET", "/file.txt"), 401), (request("GET", "/file.txt", NOT_LET_IN), 401),
+    (request("GET", "/file.txt", LET_IN, LET_IN), 401), (b"GET /file.txt HTTP/x\r\n\r\n", 400),
+    (b"GET /file.txt HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+    (request("OPTIONS", "/file.txt", "Access-Control-Request-Method: GET"), 204),
+    (request("GET", "/" + "x" * 70_000, LET_IN), 414),
+])
+def test_the_user_is_that_of_the_request(
+    form: str, second: bytes, status: int, home: Path, serve: Any, client: Any, log: Any
+) -> None:
+    made = handler(home, SharingMixin, cors_origin="*")
+    one = client(serve(partial(type("Logging", (logs.CLASSES[form], made.func), {}), home)))
+    assert [one.ask(each).status for each in (request("GET", "/file.txt", LET_IN), second)] == [200, status]
+    assert wait_until(lambda: log.text().count("\n") == 2)
+    lines = log.text().splitlines()
+    if form == "json":
+        assert [json.loads(line)["user"] for line in lines] == ["ann", None]
+    else:
+        assert [line.split(" ")[2] for line in lines] == ["ann", "-"]
+
+
+@pytest.mark.parametrize(("form", "quiet", "patterns"), [
+    ("http.server", False, [r".*\] code 401, message Unauthorized", r'.*\] "GET /file.txt HTTP/1.1" 401 -']),
+    ("common", False, [r'127.0.0.1 - - \[.*\] "GET /file.txt HTTP/1.1" 401 \d+']),
+    ("json", False, [r'\{.* "status": 401, .* "user": null, "error": "Unauthorized"\}']),
+    ("http.server", True, []), ("json", True, []),
+])
+def test_the_lines_of_a_401_are_those_of_any_error(
+    form: str, quiet: bool, patterns: list[str], home: Path, serve: Any, log: Any
+) -> None:
+    mixin = logs.log_class(form, False, quiet)
+    bases = (AuthenticationMixin, fastserve.SimpleHTTPRequestHandler)
+    kind = type("Logging", (mixin, *bases) if mixin else bases, {"credentials": Credentials({"ann": "x"})})
+    assert ask(serve(partial(kind, home)).server_address, request(target="/file.txt")).status == 401
+    assert wait_until(lambda: log.text().count("\n") == len(patterns))
+    assert all(map(re.fullmatch, patterns, log.text().splitlines()))

@@ -1,5 +1,6 @@
 """SimpleHTTPRequestHandler where nothing is found: listings switched off, a fallback page, a page for 404."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,75 @@ def test_a_page_that_changes(name: str, page: str, tmp_path: Path, serve: Any) -
     assert ask(server.server_address, request(target="/users")).status == 404
     (tmp_path / "users").write_bytes(b"itself")
     assert ask(server.server_address, request(target="/users")).body == b"itself"
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A folder with ``page.html`` and two files that are not to be sent, the other as an index page."""
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "page.html").write_bytes(b"first")
+    for name in ("secret", "dir/index.html"):
+        (tmp_path / name).write_bytes(b"secret")
+    return tmp_path
+
+
+def not_sending(reason: str, secret: Path, serve: Any, **data: Any) -> Any:
+    """A server of ``secret`` that does not send them, for that reason."""
+    files = [secret / "secret", secret / "dir" / "index.html"]
+    if reason == "withheld":
+        data["withheld"] = tuple(map(str, files))
+    else:
+        for file in files:
+            file.chmod(0)
+        if os.access(files[0], os.R_OK):
+            pytest.skip("root may read everything")
+    time.sleep(SETTLING)
+    return serve(handler(secret, **data))
+
+
+@pytest.mark.parametrize(("reason", "page", "targets"), [
+    ("withheld", "not_found_page", ["/secret", "/dir/"]),
+    ("unreadable", "not_found_page", ["/secret", "/dir/"]),
+    ("withheld", "fallback_page", ["/secret"]),
+    ("unreadable", "fallback_page", ["/secret"]),
+])
+def test_the_page_changes_that_stands_for_what_is_not_sent(
+    reason: str, page: str, targets: list[str], secret: Path, serve: Any
+) -> None:
+    server = not_sending(reason, secret, serve, **{page: "page.html"})
+    assert all(replays(server, target) for target in targets)
+    (secret / "page.html").write_bytes(b"second, and longer")
+    bodies = [ask(server.server_address, request(target=target)).body for target in targets]
+    assert bodies == [b"second, and longer"] * len(targets)
+
+
+@pytest.mark.parametrize("pages", [
+    {"not_found_page": "secret"}, {"fallback_page": "secret"},
+    {"fallback_page": "secret", "not_found_page": "secret"},
+])
+def test_a_page_that_is_withheld_is_none(pages: dict[str, str], secret: Path, serve: Any) -> None:
+    server = not_sending("withheld", secret, serve, **pages)
+    for target in ("/none", "/secret", "/none"):
+        reply = ask(server.server_address, request(target=target))
+        assert (reply.status, b"secret" in reply.body) == (404, False)
+
+
+def test_what_is_no_file_has_a_page_in_its_place(secret: Path, serve: Any) -> None:
+    os.mkfifo(secret / "pipe")
+    server = serve(handler(secret, fallback_page="page.html"))
+    assert ask(server.server_address, request(target="/pipe")).body == b"first"
+
+
+@pytest.mark.parametrize("reason", ["withheld", "unreadable"])
+def test_what_may_be_sent_from_now_on(reason: str, secret: Path, serve: Any) -> None:
+    server = not_sending(reason, secret, serve, not_found_page="page.html")
+    assert replays(server, "/secret")
+    assert replays(server, "/dir/")
+    server.RequestHandlerClass.func.withheld = ()
+    for name, target in (("secret", "/secret"), ("dir/index.html", "/dir/")):
+        (secret / name).chmod(0o644)
+        reply = ask(server.server_address, request(target=target))
+        assert (reply.status, reply.body) == (200, b"secret")
 
 
 def test_without_all_that_it_is_http_server_s(home: Path, files: Any, client: Any) -> None:

@@ -4,6 +4,8 @@ python-multipart reads the same forms, where it is there.
 """
 
 import io
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -328,6 +330,26 @@ def test_the_head_of_a_part(over: int, step: int) -> None:
             parts_of(octets, step=step)
     else:
         assert parts_of(octets, step=step) == [("a", None, b"content")]
+
+
+BLANKS = r"""
+import resource
+from fastserve.handlers.multipart import MultipartError, parse_head
+
+resource.setrlimit(resource.RLIMIT_CPU, (5, 5))
+for blanks in (b" " * 200_000, b"\t" * 200_000):
+    assert parse_head(b"A:" + blanks + b"b" + blanks) == {"a": "b"}
+    try:
+        parse_head(b"A:" + blanks + b"\0")
+    except MultipartError:
+        print("refused")
+"""
+
+
+def test_blanks_in_a_head_take_no_time_that_grows_with_their_square() -> None:
+    """There are more than a head may have, so that it shows; the system ends what takes too long."""
+    done = subprocess.run([sys.executable, "-c", BLANKS], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "refused\nrefused\n"), done.stderr
 
 
 @AROUND

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import fastserve
 from fastserve import limits
 from fastserve.handlers import storing
+from fastserve.handlers.paths import UNFINISHED
 from fastserve.handlers.storing import is_name
 from fastserve.handlers.upload import UploadMixin, is_from_elsewhere, way_beneath
 
@@ -105,9 +106,12 @@ def test_no_names(uploads: Any, tree: Path, target: str) -> None:
     assert contents(tree.parent) == {"served/dir/file.txt": b"file"}
 
 
-@given(st.text(max_size=20).map(lambda name: name.replace("/", "")) | st.sampled_from(["", ".", "..", "a/b"]))
+NO_NAMES = st.sampled_from(["", ".", "..", "a/b", UNFINISHED, f"{UNFINISHED}0"])
+
+
+@given(st.text(max_size=20).map(lambda name: name.replace("/", "")) | NO_NAMES)
 def test_a_name_is_one_component_that_can_be_shown(name: str) -> None:
-    allowed = name not in ("", ".", "..") and not any(
+    allowed = name not in ("", ".", "..") and not name.startswith(UNFINISHED) and not any(
         c == "/" or ord(c) < 32 or 127 <= ord(c) < 160 for c in name)
     assert is_name(name) == allowed
 
@@ -128,6 +132,41 @@ def test_hidden_names(uploads: Any, tree: Path) -> None:
     peer = uploads(hide_dotfiles=True)
     check_refused(peer, peer.ask(post("/", part(b"x", ".x"))), 403)
     assert contents(tree) == {"dir/file.txt": b"file"}
+
+
+@pytest.mark.parametrize("name", [UNFINISHED, f"{UNFINISHED}0123456789abcdef", f"{UNFINISHED}.txt"])
+def test_names_of_what_is_not_whole_yet(uploads: Any, tree: Path, name: str) -> None:
+    (tree / name).mkdir()
+    for octets in (put(f"/dir/{name}"), put(f"/{name}/x"), post(f"/{name}/", part(b"x", "x")),
+                   post("/", part(b"good", "good"), part(b"x", name))):
+        peer = uploads()
+        check_refused(peer, peer.ask(octets), 400)
+    assert contents(tree) == {"dir/file.txt": b"file"}
+
+
+@pytest.fixture
+def secrets(tree: Path) -> tuple[str, ...]:
+    """What is to be withheld in ``tree``: a file, one that is not there yet, and one beneath a link."""
+    (tree / "way").symlink_to("dir")
+    for name, target in (("link", "secret"), ("dead", "dir/new"), ("dir/up", "../link")):
+        (tree / name).symlink_to(target)
+    (tree / "secret").write_bytes(b"secret")
+    return tuple(str(tree / name) for name in ("secret", "dir/new", "way/file.txt"))
+
+
+@pytest.mark.parametrize("target", ["/secret", "/link", "/dir/new", "/dead", "/dir/up", "/dir/file.txt"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_withheld(
+        uploads: Any, tree: Path, secrets: tuple[str, ...], target: str, overwrite: bool) -> None:
+    """By its name or by that of a link to it."""
+    folder, _, name = target.rpartition("/")
+    form = post(f"{folder}/", part(b"good", "good"), part(b"x", name))
+    for octets in (put(target), chunked("PUT", target, b"x"), form):
+        peer = uploads(upload_overwrite=overwrite, withheld=secrets)
+        reply = peer.ask(octets)
+        check_refused(peer, reply, 403)
+        assert reply.line.endswith("That file is the server's own")
+    assert contents(tree) == {"dir/file.txt": b"file", "secret": b"secret"}
 
 
 # -- Preconditions (RFC 9110 13) ---------------------------------------------------------------------
@@ -184,6 +223,12 @@ def test_a_file_that_comes_at_the_last_moment(
     assert contents(tree) == {"dir/file.txt": b"file", "new": b"theirs"}
 
 
+def test_a_client_that_waits_is_told_what_is_withheld(uploads: Any, tree: Path) -> None:
+    peer = uploads(withheld=(str(tree / "new"),))
+    reply = peer.ask(request("PUT", "/new", "Content-Length: 5", "Expect: 100-continue"))
+    check_refused(peer, reply, 403)
+
+
 @pytest.mark.parametrize(("field", "status"), [
     ("Content-Range: bytes 0-6/7", 400), ("Content-Encoding: gzip", 415), ("Content-Encoding: identity", 201),
 ])
@@ -228,6 +273,19 @@ def test_a_browser_is_shown_the_folder(uploads: Any, tree: Path) -> None:
     reply = peer.ask(octets)
     assert (reply.status, reply.get("Location"), reply.body) == (303, "/dir/deep/", b"")
     assert b'href="a"' in peer.ask(get("/dir/deep/")).body
+
+
+def test_headers_of_somebody_else_s(uploads: Any, tree: Path) -> None:
+    """A program may have put any mapping there."""
+
+    def parse_request(self: Any) -> bool:
+        done = Files.parse_request(self)
+        self.headers = dict(self.headers)
+        return done
+
+    octets = post("/", part(b"x", "a"), fields=("Accept: application/json",))
+    assert json.loads(uploads(parse_request=parse_request).ask(octets).body) == ["/a"]
+    assert (tree / "a").read_bytes() == b"x"
 
 
 def test_names_that_are_taken(host: Any, uploads: Any, tree: Path) -> None:
@@ -361,6 +419,15 @@ def test_a_drop_box(host: Any, uploads: Any, tree: Path, box: Path) -> None:
     assert peer.ask(get("/a")).status == 404
     assert uploads(upload_directory=str(box)).ask(put("/dir/x")).status == 405
     assert uploads(upload_directory=str(box)).ask(post("/dir/", part(b"x", "x"))).status == 405
+
+
+@pytest.mark.parametrize("place", ["box", "link"])
+def test_what_is_withheld_in_a_drop_box(uploads: Any, tree: Path, box: Path, place: str) -> None:
+    (tree.parent / "link").symlink_to(box)
+    for octets in (put("/new"), post("/", part(b"x", "new"))):
+        peer = uploads(upload_directory=str(box), withheld=(str(tree.parent / place / "new"),))
+        check_refused(peer, peer.ask(octets), 403)
+    assert contents(box) == {}
 
 
 def test_where_forms_may_be_shown(tree: Path, box: Path) -> None:

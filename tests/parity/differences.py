@@ -483,22 +483,22 @@ DIFFERENCES: Final = {
     "cli-page": Difference(
         title="Folders have a page of their own on the command line",
         http_server="shows a list of links, in the order of names in lower case",
-        fastserve="shows a page with sizes and times that can be sorted, and JSON and archives by query; with "
-        "--cgi, and in the classes, http.server's list",
+        fastserve="shows a page with sizes and times that can be sorted, and JSON and archives by query; "
+        "with --cgi, and in the classes, http.server's list",
         reason="programs parse the list that classes make; people look at the command's",
     ),
     "cli-not-found": Difference(
         title="A 404.html is the page for what is not there, on the command line",
         http_server="sends its own page",
-        fastserve="sends the file 404.html of the served folder, with 404; the classes do where not_found_page "
-        "says so",
+        fastserve="sends the file 404.html of the served folder, with 404; the classes do where "
+        "not_found_page says so",
         reason="hosts of static sites have that habit, and so have the tools that build them",
     ),
     "cli-settings": Difference(
         title="The command line reads its environment and fastserve.toml",
         http_server="reads its arguments alone",
-        fastserve="reads FASTSERVE_... variables and fastserve.toml of the current folder too; arguments count "
-        "first",
+        fastserve="reads FASTSERVE_... variables and fastserve.toml of the current folder too; arguments "
+        "count first",
         reason="containers, services and projects say once what is always meant; no other name is read",
     ),
     "cli-stopping": Difference(
@@ -510,8 +510,8 @@ DIFFERENCES: Final = {
     ),
     "cli-refusals": Difference(
         title="What keeps the command from starting is one line",
-        http_server="ends with a traceback and status 1 where the port is taken; of a folder that is not there it "
-        "serves 404s",
+        http_server="ends with a traceback and status 1 where the port is taken; of a folder that is not "
+        "there it serves 404s",
         fastserve="says in one line what is wrong and what to do, and ends with status 2",
         reason="it is for the person at the keyboard, who did not write the code",
     ),

@@ -70,7 +70,8 @@ def test_whoever_does_not_end_in_time_is_killed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("second", NUMBERS)
 def test_a_second_signal_cuts_it_short(tmp_path: Path, second: int) -> None:
-    with supervised(tmp_path, 2, "grace=1000") as server, contextlib.ExitStack() as stack:
+    lines = "limits.END_GRACE = 1000"   # nobody has to be killed
+    with supervised(tmp_path, 2, "grace=1000", lines=lines) as server, contextlib.ExitStack() as stack:
         blocked(server, tmp_path / "gate", stack)
         pids = server.workers()
         server.send(signal.SIGTERM)

@@ -436,7 +436,8 @@ DIFFERENCES: Final = {
         title="A CGI script is told nothing of other requests",
         http_server="passes on HTTP_* and REMOTE_USER from its own environment; has no REMOTE_USER where the "
         "password has a colon; a query that begins with - is an argument",
-        fastserve="leaves them out; divides at the first colon; makes no argument of such a query",
+        fastserve="leaves them out, and FASTSERVE_*; divides at the first colon; makes no argument of such a "
+        "query",
         reason="httpoxy (CVE-2016-1000110), RFC 7617 2, and options from outside (CVE-2012-1823)",
     ),
     # -- Servers and command line --------------------------------------------------------------

@@ -6,6 +6,7 @@ differences.py, and then says how; from Python 3.15 on there is nothing to compa
 
 import contextlib
 import http.server
+import os
 import re
 import subprocess
 import sys
@@ -66,9 +67,11 @@ class Server:
     def __init__(self, module: str, protocol: str, folder: Path) -> None:
         program = PROGRAM.format(home=str(HOME), folder=str(folder / "served"))
         self._log = folder / f"{module}.log"
+        # Which ours keeps to itself.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FASTSERVE_")}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", program, module, protocol], cwd=folder,
+                [sys.executable, "-c", program, module, protocol], cwd=folder, env=environment,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())

@@ -121,6 +121,10 @@ class _Policy(replay.Replay):
         return super().fingerprint() if plain and server.RequestHandlerClass is self.maker else None
 
 
+class _PromisedPolicy(_Policy, replay.Promised):
+    """The same, of a class that promises."""
+
+
 class HTTPServer(socketserver.TCPServer):
     """Serves ``server_address`` with ``RequestHandlerClass``, a class or any callable that makes a handler.
 
@@ -271,7 +275,7 @@ class HTTPServer(socketserver.TCPServer):
 
     def __make_recordings(self, tally: _tally.Tally | None) -> _files.Recordings | None:
         most = getattr(self, "max_recordings", 0)
-        policy = _Policy(self)
+        policy = (_PromisedPolicy if replay.promises(self.RequestHandlerClass) else _Policy)(self)
         if not most or not policy.may_replay():
             return None
         return _files.Recordings(policy, (policy.kind, type(self)), most, tally)

@@ -33,6 +33,7 @@ from fastserve.log import CONTROL_CHARS, MONTHS, format_address, format_date
 from fastserve.overrides import is_own
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from email.message import Message
 
 DEFAULT_ERROR_MESSAGE: Final = """\
@@ -127,6 +128,11 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
 
     weekdayname = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
     monthname = [None, *MONTHS[1:]]
+
+    # By this method, called with a target (str), a class promises that GET and HEAD of the targets for which
+    # it returns True are always answered alike, but for Date, the log and what Range and If-... ask for: our
+    # servers record such an answer, and send it again without a handler.
+    constant_target: "Callable[[str], bool] | None" = None
 
     # A chunked request body is given raw, as http.server gives it, and its connection is not used again;
     # a class that sets this gets it decoded.

@@ -4,6 +4,8 @@ A class is replayable when everything that shapes its answers to GET and HEAD is
 has set data only. What it may have of its own is what is no part of an answer, other methods and the log, and
 an end_headers() of which the class says that it is pure. What is not proven is not replayed.
 
+Or the class itself promises, by constant_target(), which targets it always answers alike.
+
 Knows SimpleHTTPRequestHandler and FolderHandler, and no connection; it is the policy that _files.Recordings
 asks. fastserve.server makes it.
 """
@@ -374,3 +376,44 @@ class Replay:
         """The same, once it is known which file it is about."""
         own = vars(handler)
         return SET_ASIDE.isdisjoint(own) and bool(pairs(own.get("extra_response_headers")) == self._headers)
+
+
+# -- By promise ----------------------------------------------------------------------------------
+
+
+def promises(maker: Any) -> bool:
+    """Whether what makes handlers is a class, or a functools.partial of one, that has constant_target()."""
+    kind = maker.func if isinstance(maker, functools.partial) else maker
+    return (isinstance(kind, type) and issubclass(kind, BaseHTTPRequestHandler)
+            and kind.constant_target is not None)
+
+
+class Promised(Replay):
+    """The policy of a class that says by itself which of its answers are always the same."""
+
+    def may_replay(self) -> bool:
+        self.kind = self.maker.func if isinstance(self.maker, functools.partial) else self.maker
+        return True
+
+    def fingerprint(self) -> Any:
+        """Return what is the class's own where it has to do with the log; None where it promises no more."""
+        promise = self.kind.constant_target
+        if promise is None:
+            return None
+        own = {name: value for base in reversed(self.kind.__mro__) if base not in OWN
+               for name, value in vars(base).items() if name in LOG}
+        self._months = self.kind.monthname
+        self._opening = getattr(self.kind, "_fastserve_log_opening", None)
+        self.hooked = hasattr(self.kind, "_fastserve_log_recorded") or not all(map(is_empty, own.values()))
+        self.lines = not self.hooked and "log_message" not in own
+        return promise, own
+
+    def sources(self, target: str) -> list[Source] | None:
+        """Nothing, for what is promised."""
+        return [] if self.kind.constant_target(target) else None
+
+    def is_plain(self, handler: Any) -> bool:
+        return True
+
+    def _answers_alike(self, handler: Any) -> bool:
+        return True

@@ -8,18 +8,17 @@ imports http.server, or ``python -m fastserve.patched program.py``.
 
 from typing import TYPE_CHECKING, Any
 
-from fastserve.server import (
-    BaseHTTPRequestHandler,
-    HTTPServer,
-    HTTPSServer,
-    SimpleHTTPRequestHandler,
-    ThreadingHTTPServer,
-    ThreadingHTTPSServer,
-)
-
 if TYPE_CHECKING:
     from fastserve.installing import install, uninstall
-    from fastserve.server import CGIHTTPRequestHandler
+    from fastserve.server import (
+        BaseHTTPRequestHandler,
+        CGIHTTPRequestHandler,
+        HTTPServer,
+        HTTPSServer,
+        SimpleHTTPRequestHandler,
+        ThreadingHTTPServer,
+        ThreadingHTTPSServer,
+    )
 
 __version__ = "0.1.0"
 
@@ -38,18 +37,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what few programs need when it is asked for."""
-    found: Any
-    if name == "CGIHTTPRequestHandler":
-        from fastserve import server
-
-        found = server.CGIHTTPRequestHandler
-    elif name in ("install", "uninstall"):
-        from fastserve import installing
-
-        found = getattr(installing, name)
+    """Import a name when it is asked for: pytest's plugin is in this package, and needs none of them."""
+    if name in ("install", "uninstall"):
+        import fastserve.installing as module
+    elif name in __all__ or name in ("server", "handlers", "serving"):
+        import fastserve.server as module  # type: ignore[no-redef]
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(module, name) if name in __all__ else globals()[name]
     return globals().setdefault(name, found)
 
 

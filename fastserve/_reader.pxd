@@ -29,7 +29,7 @@ cdef class RequestReader(Stream):
     cdef int64_t left           # of the body; -1 where only the end of the stream ends it
     cdef int64_t drained        # of an unread body
     cdef double missed          # when read_now() last found nothing, 0 where it did not
-    cdef bint may_change        # the request asks for another protocol
+    cdef bint may_change        # the request asks for another protocol, and has no body
     cdef ChunkDecoder decoder   # where the body is decoded
     cdef bytes decoded          # what it gave and nobody has read
     cdef Py_ssize_t decoded_pos

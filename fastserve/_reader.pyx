@@ -189,7 +189,8 @@ cdef class RequestReader(Stream):
         self.mode = BODY
         self.channel.answered = False
         self.channel.begin_request(0)
-        self.may_change = head.may_change()
+        # Behind a body nothing else comes until the change has been agreed to (RFC 9110 7.8).
+        self.may_change = head.may_change() and not (head.framing.chunked or head.framing.content_length > 0)
         self.left = -1 if head.framing.chunked else max(head.framing.content_length, 0)
 
     cdef bint has_body(self, Py_ssize_t size) noexcept:
@@ -290,7 +291,7 @@ cdef class RequestReader(Stream):
                 return 0
             at[0] = <const uint8_t *>PyBytes_AS_STRING(self.decoded) + self.decoded_pos
             return PyBytes_GET_SIZE(self.decoded) - self.decoded_pos
-        if self.left == 0 and self.may_change:
+        if self.left == 0 and self.mode == BODY and (self.may_change or self.channel.tunnel):
             # Behind a request for another protocol stands that protocol, as far as we know.
             self.mode = RAW
             self.left = -1

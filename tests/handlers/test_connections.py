@@ -219,6 +219,33 @@ def test_after_a_change_of_protocol_the_handler_keeps_the_connection(
     assert peer.is_closed()
 
 
+@pytest.mark.parametrize("fields", [["Content-Length: 5"], ["Transfer-Encoding: chunked"]])
+def test_a_body_before_a_change_of_protocol_ends(
+    fields: list[str], host: Any, serve: Any, client: Any
+) -> None:
+    """As of curl --http2: a body is all of it, unless the change is agreed to."""
+    class Reading(Handler):
+        decode_chunked = True
+
+        def do_POST(self) -> None:
+            self.body = self.rfile.read()
+            self.send_response(101 if self.path == "/change" else 200)
+            self.send_header("Content-Length", str(len(self.body)))
+            self.end_headers()
+            self.wfile.write(self.rfile.readline() if self.path == "/change" else self.body)
+
+    octets = b"octet" if "Content" in fields[0] else b"5\r\noctet\r\n0\r\n\r\n"
+    peer = client(serve(Reading, host))
+    asked = [*fields, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"]
+    if "Content" in fields[0]:
+        for _ in range(2):
+            assert peer.ask(request("POST", "/", *asked) + octets).body == b"octet"
+        peer.send(request("POST", "/change", *asked) + octets + b"a line\n")
+        assert b"a line\n" in peer.rest()
+    else:
+        assert peer.ask(request("POST", "/", *asked) + octets).body == b"octet"
+
+
 def test_the_socket_itself_may_be_used(host: Any, serve: Any, client: Any) -> None:
     class Raw(Handler):
         def do_GET(self) -> None:

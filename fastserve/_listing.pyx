@@ -11,23 +11,28 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF
 from libc.errno cimport errno
-from libc.stdint cimport UINT32_MAX, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcmp, strlen, strncmp
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, strlen, strncmp
 from posix.stat cimport S_ISDIR, S_ISREG
 from posix.unistd cimport close
 
-from fastserve._ascii cimport DIGIT, fs_is_ascii, is_a, lower
-from fastserve._entries cimport BLOCK, Question, Row, Span, ask, fs_do_in_threads
-from fastserve._octets cimport (
-    Clock, Octets, add, add_escaped, add_human, add_json, add_local_time, add_number, add_octet, add_quoted,
-    add_text, add_universal_time, make_room,
+from fastserve._ascii cimport fs_is_ascii, lower
+from fastserve._entries cimport (
+    BATCH, HELPED, Batch, Forms, Question, Row, Text, ask, forms_of, fs_add_helper, fs_add_piece, fs_begin,
+    fs_crew, fs_end, name_of,
 )
+from fastserve._octets cimport (
+    Clock, Octets, add, add_escaped, add_human, add_json, add_local_time, add_number, add_octet,
+    add_quoted, add_text, add_universal_time, make_room, start_clock,
+)
+from fastserve._order cimport Place, first_of, make_natural, make_plain, make_words, merge
 from fastserve._sys cimport DIR, FAILED, fs_next_entry
 
 import os
 
 cdef extern from "Python.h":
+    void fs_set_size "Py_SET_SIZE" (void *octets, Py_ssize_t size)
     PyObject *fs_new_bytes "PyBytes_FromStringAndSize" (const char *octets, Py_ssize_t size)
     int _PyBytes_Resize(PyObject **octets, Py_ssize_t size) except -1
     str PyUnicode_DecodeFSDefaultAndSize(const char *octets, Py_ssize_t size)
@@ -40,15 +45,16 @@ cdef extern from "<errno.h>" nogil:
     enum: ENOMEM
 
 cdef enum:
-    FIRST_ROWS = 64
+    SHEET = 4096            # octets of names that are kept together
+    ALIGNED = 8             # whatever is kept among them
     CHUNK = 200             # rows of a table's body: what a browser lays out, or passes over, as a whole
     FIXED = 320             # more than the octets of a row of any form without its name
     USUAL = 160             # those of most rows without their names
     LONGEST_DOTTED = 8      # a file's kind is known by a name's end of so many octets at most
-    MOST_KINDS = 256
+    PLACE_BITS = 9          # of the places for ends of names
+    PLACES = 1 << 9         # twice as many as there are ends, or more
 
-cdef size_t MOST_TEXT = UINT32_MAX
-cdef int64_t FAR = <int64_t>1 << 62
+cdef uint64_t MIXED = 0x9e3779b97f4a7c15    # what is multiplied by it differs in its first bits
 
 
 # -- Kinds of files, by the ends of their names ------------------------------------------------------
@@ -65,9 +71,18 @@ KINDS = {
     "z": "7z apk br bz2 deb dmg gz iso jar lz lz4 rar rpm tar tbz2 tgz txz whl xz zip zst",
 }
 
-cdef uint64_t known_ends[MOST_KINDS]
-cdef char known_letters[MOST_KINDS]
-cdef int known_count = 0
+# Where an end is looked for, and behind that, as more ends may begin there. A place that has none has 0.
+cdef uint64_t known_ends[PLACES]
+cdef char known_letters[PLACES]
+
+
+cdef size_t place_of(uint64_t end) noexcept nogil:
+    """Where that stands, or the place that it may have."""
+    cdef size_t place = <size_t>((end * MIXED) >> (64 - PLACE_BITS))
+    # SAFETY: it is one of the places, and half of them are free.
+    while known_ends[place] != 0 and known_ends[place] != end:
+        place = (place + 1) % PLACES
+    return place
 
 
 cdef uint64_t packed(const uint8_t *end, Py_ssize_t size) noexcept nogil:
@@ -81,32 +96,28 @@ cdef uint64_t packed(const uint8_t *end, Py_ssize_t size) noexcept nogil:
 
 
 cdef void learn(dict kinds):
-    global known_count
     cdef bytes octets
-    pairs = sorted((packed(octets, len(octets)), ord(letter)) for letter, ends in kinds.items()
-                   for octets in ends.encode().split())
-    assert len(pairs) <= MOST_KINDS
-    for known_count, (word, letter) in enumerate(pairs, 1):
-        known_ends[known_count - 1], known_letters[known_count - 1] = word, letter
+    cdef size_t place
+    assert sum(len(ends.split()) for ends in kinds.values()) <= PLACES // 2
+    for letter, ends in kinds.items():
+        for octets in ends.encode().split():
+            place = place_of(packed(octets, len(octets)))
+            known_ends[place], known_letters[place] = packed(octets, len(octets)), ord(letter)
 
 
 cdef char kind_of(const uint8_t *name, Py_ssize_t size) noexcept nogil:
     """The letter of a file's kind."""
-    cdef Py_ssize_t dot = size - 1, low = 0, high = known_count, middle
-    cdef uint64_t word
+    cdef Py_ssize_t dot = size - 1
+    cdef uint64_t end
+    cdef size_t place
     # SAFETY: dot stays within the name.
     while dot > 0 and size - dot <= LONGEST_DOTTED and name[dot] != b".":
         dot -= 1
     if dot <= 0 or name[dot] != b".":
         return b"f"
-    word = packed(name + dot + 1, size - dot - 1)
-    while low < high:
-        middle = (low + high) // 2
-        if known_ends[middle] < word:
-            low = middle + 1
-        else:
-            high = middle
-    return known_letters[low] if low < known_count and known_ends[low] == word else <char>b"f"
+    end = packed(name + dot + 1, size - dot - 1)
+    place = place_of(end)
+    return known_letters[place] if end != 0 and known_ends[place] == end else <char>b"f"
 
 
 def human_size(int64_t octets):
@@ -128,135 +139,111 @@ cdef bint resize(PyObject **page, size_t size) except False:
     return True
 
 
+cdef bint cut(PyObject **page, size_t room, size_t size) except False:
+    """Make octets that nobody else has, and that have that room, as many as there are.
+
+    Their memory stays as it is where less than half of it is unused. The C library keeps a large block for
+    the next that needs as much; but of one that has become smaller it learns a smaller size, and the next
+    comes from the system again, page by page, which takes longer than to write into it.
+    """
+    if room - size > size:
+        return resize(page, size)
+    # SAFETY: there is an octet more than the room, for the NUL behind them.
+    PyBytes_AS_STRING(<object>page[0])[size] = 0
+    fs_set_size(page[0], size)
+    return True
+
+
 # -- Rows --------------------------------------------------------------------------------------------
 
-# Of a row, while rows are sorted.
-cdef struct Place:
-    const uint8_t *key
-    size_t size
-    int64_t first       # what is compared before the key
-    uint32_t row
-
-
-cdef int64_t first_of(const Row *row, char how, bint descending) noexcept nogil:
-    """What a row is compared by before its name: folders by that they are folders, and not by size."""
-    cdef bint folder = S_ISDIR(row.kind)
-    cdef int64_t first = 0
-    if how == b"d":
-        first = max(row.modified, -FAR // 2)
-    elif how == b"s" and not folder:
-        first = row.size
-    first = -first if descending else first
-    return first - FAR if folder else first
-
-
-cdef void make_natural(Place *place, Octets *keys) noexcept nogil:
-    """Make its key one in which numbers come in the order of their values.
-
-    A number is told by a zero, how many digits it has without zeros in front, and those. Behind it all
-    stands the key itself, for two that are the same by this. The page's script makes the same.
-    """
-    cdef const uint8_t *at = place.key
-    cdef const uint8_t *end = at + place.size
-    cdef const uint8_t *number
-    cdef size_t start = keys.length
-    # SAFETY: each step leaves `at` at `end` or before it.
-    while at < end:
-        if not is_a(at[0], DIGIT):
-            add_octet(keys, at[0])
-            at += 1
-            continue
-        while at < end and at[0] == b"0":
-            at += 1
-        number = at
-        while at < end and is_a(at[0], DIGIT):
-            at += 1
-        add_octet(keys, b"0")
-        add_octet(keys, <uint8_t>min(at - number, 255))
-        add(keys, number, at - number)
-    add_octet(keys, 0)
-    add(keys, place.key, place.size)
-    place.key, place.size = keys.data + start, keys.length - start
-
-
-cdef bint comes_before(const Place *a, const Place *b, bint backwards) noexcept nogil:
-    """Whether ``a`` must stand before ``b``; of equals neither must."""
-    cdef int order
-    if a.first != b.first:
-        return a.first < b.first
-    order = memcmp(a.key, b.key, min(a.size, b.size))
-    if order == 0:
-        order = (a.size > b.size) - (a.size < b.size)
-    return order > 0 if backwards else order < 0
-
-
-cdef Place *merge(Place *places, Place *spare, size_t count, bint backwards) noexcept nogil:
-    """Sort by merging; equals stay in their order. Returns which of the two arrays has it."""
-    cdef size_t width = 1, start, left, right, middle, end, i
-    cdef Place *swap
-    while width < count:
-        start = 0
-        while start < count:
-            left, middle = start, min(start + width, count)
-            right, end = middle, min(start + 2 * width, count)
-            # SAFETY: left and right stay within their halves of what was cut off, i within both.
-            for i in range(start, end):
-                if right >= end or (left < middle
-                                    and not comes_before(places + right, places + left, backwards)):
-                    spare[i] = places[left]
-                    left += 1
-                else:
-                    spare[i] = places[right]
-                    right += 1
-            start = end
-        swap, places, spare = places, spare, places
-        spare = swap
-        width *= 2
-    return places
+# Octets that are kept, and never move, so that threads may read them while more are added.
+cdef struct Sheet:
+    Sheet *before
+    size_t left
+    uint8_t *at
 
 
 # What has been read of a folder.
 cdef struct Contents:
-    Row *rows
-    uint32_t *order     # indices of rows
-    size_t count
-    size_t room
-    Octets texts
+    Batch *first
+    Batch *last
+    Sheet *sheet
+    Row **order
+    size_t count        # of what stands in that order
+    size_t names        # their octets together
     int folders
     int files
     int64_t octets
 
 
-cdef Row *new_row(Contents *it, const char *name) noexcept nogil:
-    """With its name alone; NULL where there is no memory."""
-    cdef Row *row
-    cdef void *moved
-    cdef size_t size = strlen(name), room = it.room * 2 + FIRST_ROWS, i
-    if it.count == it.room:
-        moved = realloc(it.rows, room * sizeof(Row))
-        if moved == NULL:
+cdef uint8_t *keep(Contents *it, size_t size) noexcept nogil:
+    """Room for that many octets, as long as the contents are; or NULL where there is no memory."""
+    cdef Sheet *sheet = it.sheet
+    cdef size_t room
+    size = (size + ALIGNED - 1) // ALIGNED * ALIGNED
+    room = max(size, <size_t>SHEET)
+    if sheet == NULL or sheet.left < size:
+        sheet = <Sheet *>malloc(sizeof(Sheet) + room)
+        if sheet == NULL:
             return NULL
-        it.rows, it.room = <Row *>moved, room
-    if it.texts.length + 2 * size >= MOST_TEXT or not make_room(&it.texts, 2 * size + 1):
+        # SAFETY: the room begins behind the sheet itself, and is aligned as that is.
+        sheet.before, sheet.left, sheet.at = it.sheet, room, <uint8_t *>(sheet + 1)
+        it.sheet = sheet
+    sheet.left -= size
+    sheet.at += size
+    return sheet.at - size
+
+
+cdef Batch *new_batch() noexcept nogil:
+    cdef Batch *batch = <Batch *>malloc(sizeof(Batch))
+    if batch != NULL:
+        batch.piece.next, batch.count = NULL, 0
+    return batch
+
+
+cdef void forget(Contents *it) noexcept nogil:
+    cdef Batch *batch = it.first
+    cdef Sheet *sheet = it.sheet
+    while batch != NULL:
+        it.first = <Batch *>batch.piece.next
+        free(batch)
+        batch = it.first
+    while sheet != NULL:
+        it.sheet = sheet.before
+        free(sheet)
+        sheet = it.sheet
+    free(it.order)
+
+
+cdef Row *new_row(Contents *it, const char *name, fs_crew *crew) noexcept nogil:
+    """With its name alone; NULL where there is no memory."""
+    cdef size_t size = strlen(name)
+    cdef uint8_t *kept = keep(it, size + 1)
+    cdef Batch *batch = it.last
+    cdef Row *row
+    if kept == NULL:
         return NULL
+    memcpy(kept, name, size + 1)
+    if batch.count == BATCH:
+        batch = new_batch()
+        if batch == NULL:
+            return NULL
+        it.last = batch
+        fs_add_piece(crew, &batch.piece)
     # SAFETY: there is room for one more.
-    row = it.rows + it.count
-    row.name.start, row.name.size = <uint32_t>it.texts.length, <uint32_t>size
-    row.shown = row.link = row.old_link = row.name
-    add(&it.texts, name, size + 1)
-    row.key.start, row.key.size = <uint32_t>it.texts.length, <uint32_t>size
-    for i in range(size):
-        add_octet(&it.texts, lower(<uint8_t>name[i]))
-    it.count += 1
+    row = &batch.rows[batch.count]
+    row.name, row.length, row.forms = kept, <uint32_t>size, NULL
+    batch.count += 1
     return row
 
 
 cdef int read_names(
-    Contents *it, DIR *folder, bint dotfiles, const char *without, size_t length
+    Contents *it, DIR *folder, bint dotfiles, const char *without, size_t length, fs_crew *crew, bint helped
 ) noexcept nogil:
-    """Make a row of each entry. Returns 0, or an errno."""
+    """Make a row of each entry; with help in what is done with them. Returns 0, or an errno."""
     cdef const char *name
     cdef int kind, more
+    cdef size_t count = 0
     cdef Row *row
     while True:
         more = fs_next_entry(folder, &name, &kind)
@@ -268,10 +255,28 @@ cdef int read_names(
             continue
         if length and strncmp(name, without, length) == 0:
             continue
-        row = new_row(it, name)
+        row = new_row(it, name, crew)
         if row == NULL:
             return ENOMEM
         row.kind = kind
+        count += 1
+        if helped and count % HELPED == 0:
+            fs_add_helper(crew)
+
+
+cdef int read_folder(
+    Contents *it, DIR *folder, Question *question, bint dotfiles, const char *without, size_t length
+) noexcept nogil:
+    """All of it. Returns 0, or an errno."""
+    cdef fs_crew crew
+    cdef int fault
+    it.first = it.last = new_batch()
+    if it.first == NULL:
+        return ENOMEM
+    fs_begin(&crew, ask, question, &it.first.piece)
+    fault = read_names(it, folder, dotfiles, without, length, &crew, question.details)
+    fs_end(&crew)
+    return fault
 
 
 cdef void count(Contents *it, const Row *row) noexcept nogil:
@@ -282,20 +287,34 @@ cdef void count(Contents *it, const Row *row) noexcept nogil:
         it.octets += max(row.size, 0)
 
 
-cdef void ask_all(Contents *it, int fd, bint links, bint details) noexcept nogil:
-    """Ask for what is to be known of the entries, and is not yet; and count them."""
-    cdef Question question
-    cdef size_t i, kept = 0
-    question.fd, question.details = fd, details
-    question.rows, question.names = it.rows, it.texts.data
-    fs_do_in_threads(ask, &question, it.count, BLOCK if details else it.count + 1)
-    for i in range(it.count):
-        if links or not it.rows[i].is_link:
-            # SAFETY: it is i, or lies before it.
-            it.rows[kept] = it.rows[i]
-            count(it, it.rows + kept)
-            kept += 1
-    it.count = kept
+cdef size_t rows_of(const Contents *it) noexcept nogil:
+    cdef const Batch *batch = it.first
+    cdef size_t count = 0
+    while batch != NULL:
+        count += batch.count
+        batch = <const Batch *>batch.piece.next
+    return count
+
+
+cdef bint in_order(Contents *it, bint links) noexcept nogil:
+    """That in which the system has told of them; and count them. False where there is no memory."""
+    cdef Batch *batch = it.first
+    cdef Row *row
+    cdef size_t i
+    it.order = <Row **>malloc((rows_of(it) + 1) * sizeof(Row *))
+    if it.order == NULL:
+        return False
+    while batch != NULL:
+        for i in range(batch.count):
+            row = &batch.rows[i]
+            if links or not row.is_link:
+                # SAFETY: there is room for as many as there are rows.
+                it.order[it.count] = row
+                it.count += 1
+                it.names += row.length
+                count(it, row)
+        batch = <Batch *>batch.piece.next
+    return True
 
 
 cdef void place_all(
@@ -306,12 +325,22 @@ cdef void place_all(
     cdef Place *place
     for i in range(it.count):
         place = places + i
-        place.row, place.first = <uint32_t>i, 0
-        place.key = it.texts.data + it.rows[i].key.start
-        place.size = it.rows[i].key.size
-        if how != b"t":
-            place.first = first_of(it.rows + i, how, descending)
+        place.row, place.first = it.order[i], 0
+        place.key = forms_of(place.row).key
+        if how == b"t":
+            make_plain(place, keys)
+        else:
+            place.first = first_of(place.row, how, descending)
             make_natural(place, keys)
+    make_words(places, it.count)
+
+
+cdef size_t key_octets(const Contents *it) noexcept nogil:
+    """Room for all keys: a digit that is alone becomes three octets, and behind the key stands its text."""
+    cdef size_t room = 0, i
+    for i in range(it.count):
+        room += 4 * forms_of(it.order[i]).key.size + 1
+    return room
 
 
 cdef void take_order(Contents *it, const Place *places) noexcept nogil:
@@ -320,32 +349,31 @@ cdef void take_order(Contents *it, const Place *places) noexcept nogil:
         it.order[i] = places[i].row
 
 
-cdef void add_old_line(const Contents *it, Octets *to, const Row *row) noexcept nogil:
+cdef void add_old_line(Octets *to, const Row *row, const Forms *forms) noexcept nogil:
     cdef bint folder = S_ISDIR(row.kind)
     add_text(to, '<li><a href="')
-    add_quoted(to, it.texts.data + row.old_link.start, row.old_link.size)
+    add_quoted(to, forms.old_link.octets, forms.old_link.size)
     add_text(to, '/">' if folder else '">')
-    add_escaped(to, it.texts.data + row.name.start, row.name.size)
+    add_escaped(to, row.name, row.length)
     if folder or row.is_link:
         add_octet(to, b"@" if row.is_link else b"/")
     add_text(to, "</a></li>\n")
 
 
 cdef void add_table_row(
-    const Contents *it, Octets *to, const Row *row, size_t i, Clock *clock
+    Octets *to, const Row *row, const Forms *forms, size_t i, Clock *clock
 ) noexcept nogil:
     cdef bint folder = S_ISDIR(row.kind)
-    cdef uint8_t *name = it.texts.data + row.name.start
     if i % CHUNK == 0:
         add_text(to, "<tbody>")
     add_text(to, '<tr><td><a class="' if row.is_link else "<tr><td><a class=")
-    add_octet(to, b"d" if folder else kind_of(name, row.name.size))
+    add_octet(to, b"d" if folder else kind_of(row.name, row.length))
     if row.is_link:
         add_text(to, ' l"' if row.kind else ' l n"')
     add_text(to, ' href="')
-    add_quoted(to, it.texts.data + row.link.start, row.link.size)
+    add_quoted(to, forms.link.octets, forms.link.size)
     add_text(to, '/"><bdi>' if folder else '"><bdi>')
-    add_escaped(to, it.texts.data + row.shown.start, row.shown.size)
+    add_escaped(to, forms.shown.octets, forms.shown.size)
     add_text(to, "</bdi>/</a>" if folder else "</bdi></a>")
     if row.size < 0:
         add_text(to, "<td>")
@@ -359,12 +387,12 @@ cdef void add_table_row(
     add_octet(to, b"\n")
 
 
-cdef void add_element(const Contents *it, Octets *to, const Row *row, size_t i) noexcept nogil:
+cdef void add_element(Octets *to, const Row *row, const Forms *forms, size_t i) noexcept nogil:
     cdef bint folder = S_ISDIR(row.kind)
     add_text(to, ',\n{"name":"' if i else '{"name":"')
-    add_json(to, it.texts.data + row.shown.start, row.shown.size)
+    add_json(to, forms.shown.octets, forms.shown.size)
     add_text(to, '","href":"')
-    add_quoted(to, it.texts.data + row.link.start, row.link.size)
+    add_quoted(to, forms.link.octets, forms.link.size)
     add_text(to, '/","type":"directory"' if folder else
              '","type":"file"' if S_ISREG(row.kind) else '","type":"other"')
     add_text(to, ',"link":true' if row.is_link else ',"link":false')
@@ -382,16 +410,18 @@ cdef void add_element(const Contents *it, Octets *to, const Row *row, size_t i) 
 cdef size_t add_rows(const Contents *it, Octets *to, char form, size_t i, Clock *clock) noexcept nogil:
     """From that one on, as long as they have room. Returns which is next."""
     cdef const Row *row
+    cdef Forms forms
     while i < it.count:
-        row = it.rows + it.order[i]
-        if to.room - to.length < FIXED + 3 * row.old_link.size + 6 * (row.shown.size + row.name.size):
+        row = it.order[i]
+        forms = forms_of(row)
+        if to.room - to.length < FIXED + 3 * forms.old_link.size + 6 * (forms.shown.size + row.length):
             break
         if form == b"o":
-            add_old_line(it, to, row)
+            add_old_line(to, row, &forms)
         elif form == b"h":
-            add_table_row(it, to, row, i, clock)
+            add_table_row(to, row, &forms, i, clock)
         else:
-            add_element(it, to, row, i)
+            add_element(to, row, &forms, i)
         i += 1
     return i
 
@@ -415,29 +445,28 @@ cdef class Folder:
     def __cinit__(self, int fd, bint links, bint dotfiles, bint details, bytes without=b""):
         cdef const char *prefix = without
         cdef size_t length = len(without)
+        cdef Question question
         cdef DIR *folder
         cdef int fault
+        question.fd, question.details = fd, details
         with nogil:
             folder = fdopendir(fd)
             if folder == NULL:
                 fault = errno
                 close(fd)
             else:
-                fault = read_names(&self.it, folder, dotfiles, prefix, length)
-                if not fault:
-                    ask_all(&self.it, fd, links, details)
+                fault = read_folder(&self.it, folder, &question, dotfiles, prefix, length)
                 closedir(folder)
+            if not fault and not in_order(&self.it, links):
+                fault = ENOMEM
         if fault == ENOMEM:
             raise MemoryError
         if fault:
             raise OSError(fault, os.strerror(fault))
         self.read_texts()
-        self.in_order()
 
     def __dealloc__(self):
-        free(self.it.rows)
-        free(self.it.order)
-        free(self.it.texts.data)
+        forget(&self.it)
 
     def __len__(self):
         return self.it.count
@@ -462,43 +491,38 @@ cdef class Folder:
         cdef size_t i
         cdef Row *row
         for i in range(self.it.count):
-            row = self.it.rows + i
-            # SAFETY: the name stands among the texts.
-            if not fs_is_ascii(self.it.texts.data + row.name.start, row.name.size):
+            row = self.it.order[i]
+            if not fs_is_ascii(row.name, row.length):
                 self.read_text(row)
         return True
 
     cdef bint read_text(self, Row *row) except False:
-        cdef str text = PyUnicode_DecodeFSDefaultAndSize(
-            <char *>self.it.texts.data + row.name.start, row.name.size)
-        row.old_link = row.link = row.shown = self.keep(text.encode("utf-8", "surrogatepass"))
-        row.key = self.keep(text.lower().encode("utf-8", "surrogatepass"))
+        cdef str text = PyUnicode_DecodeFSDefaultAndSize(<const char *>row.name, row.length)
+        cdef Forms *forms = <Forms *>self.room(sizeof(Forms))
+        forms.old_link = forms.link = forms.shown = self.kept(text.encode("utf-8", "surrogatepass"))
+        forms.key = self.kept(text.lower().encode("utf-8", "surrogatepass"))
         try:
             text.encode()
         except UnicodeEncodeError:
-            row.link = row.name
-            row.shown = self.keep(shown(text).encode())
+            forms.link = name_of(row)
+            forms.shown = self.kept(shown(text).encode())
+        row.forms = forms
         return True
 
-    cdef Span keep(self, bytes text):
-        cdef Span span
-        if self.it.texts.length + len(text) >= MOST_TEXT or not make_room(&self.it.texts, len(text)):
+    cdef void *room(self, size_t size) except NULL:
+        cdef void *kept = keep(&self.it, size)
+        if kept == NULL:
             raise MemoryError
-        span.start, span.size = <uint32_t>self.it.texts.length, <uint32_t>len(text)
-        add(&self.it.texts, PyBytes_AS_STRING(text), span.size)
-        return span
+        return kept
+
+    cdef Text kept(self, bytes text):
+        cdef Text copy
+        cdef void *room = self.room(len(text))
+        memcpy(room, PyBytes_AS_STRING(text), len(text))
+        copy.octets, copy.size = <const uint8_t *>room, len(text)
+        return copy
 
     # -- Order -----------------------------------------------------------------------------------
-
-    cdef bint in_order(self) except False:
-        """That in which the system has told of them."""
-        cdef size_t i
-        self.it.order = <uint32_t *>malloc((self.it.count + 1) * sizeof(uint32_t))
-        if self.it.order == NULL:
-            raise MemoryError
-        for i in range(self.it.count):
-            self.it.order[i] = <uint32_t>i
-        return True
 
     def sort(self, str by not None, bint descending=False):
         """Sort by "text", as http.server does, or folders first by "name", "size" or "date".
@@ -515,8 +539,7 @@ cdef class Folder:
         if places == NULL:
             raise MemoryError
         with nogil:
-            # A digit that is alone becomes three octets, and its key stands behind it.
-            known = how == b"t" or make_room(&keys, 4 * self.it.texts.length + count)
+            known = make_room(&keys, key_octets(&self.it))
             if known:
                 place_all(&self.it, places, &keys, how, descending)
                 take_order(&self.it, merge(places, places + count, count, descending and how == b"n"))
@@ -543,12 +566,11 @@ cdef class Folder:
 
     cdef bytes written(self, char form, bytes begin, bytes end):
         """Write straight into the octets that are returned, of which there may be millions."""
-        cdef size_t room = len(begin) + len(end) + self.it.count * USUAL + 2 * self.it.texts.length, at = 0
+        cdef size_t room = len(begin) + len(end) + self.it.count * USUAL + 4 * self.it.names, at = 0
         cdef PyObject *page = NULL
         cdef Octets to = [NULL, 0, 0]
         cdef Clock clock
-        clock.known = False
-        clock.when = 0
+        start_clock(&clock)
         try:
             while True:
                 resize(&page, room)
@@ -561,7 +583,7 @@ cdef class Folder:
                     break
                 room = 2 * room + FIXED + len(end)
             add(&to, PyBytes_AS_STRING(end), len(end))
-            resize(&page, to.length)
+            cut(&page, room, to.length)
             return <bytes>page
         finally:
             Py_XDECREF(page)

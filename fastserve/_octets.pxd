@@ -3,10 +3,12 @@
 #
 # Header-only. Knows no file, no Python object, and of time the zone, not the clock. For _listing.
 
-from libc.stdint cimport INT64_MIN, int64_t, uint8_t
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy, strlen
 from libc.time cimport time_t, tm
+
+from fastserve._ascii cimport lower
 
 cdef extern from "<time.h>" nogil:
     tm *localtime_r(const time_t *when, tm *found)
@@ -34,6 +36,12 @@ cdef extern from *:
     const char *fs_units
     bint fs_is_unreserved(uint8_t octet) noexcept nogil
     long fs_offset(const tm *local) noexcept nogil
+
+
+cdef enum:
+    ROOM = 32               # for any number
+    WRITTEN = 96            # for any time as HTML has it
+    BEFORE_SECOND = 32      # octets of such a time
 
 
 cdef struct Octets:
@@ -74,49 +82,59 @@ cdef inline void add_octet(Octets *to, uint8_t octet) noexcept nogil:
     to.length += 1
 
 
+cdef inline void add_lower(Octets *to, const uint8_t *octets, size_t size) noexcept nogil:
+    """With ASCII's letters in lower case."""
+    cdef uint8_t *at = to.data + to.length
+    cdef size_t i
+    for i in range(size):
+        at[i] = lower(octets[i])
+    to.length += size
+
+
 cdef inline void add_number(Octets *to, int64_t number, int width, bint grouped) noexcept nogil:
     """A number that is not below 0, with zeros in front up to that width; or in groups of three digits."""
-    cdef uint8_t digits[32]
-    cdef int count = 0, written = 0
-    while number > 0 or written < width:
+    cdef uint8_t[ROOM] digits
+    cdef uint64_t rest = <uint64_t>number
+    cdef int at = ROOM, written = 0
+    # SAFETY: 19 digits and 6 commas at most.
+    while rest > 0 or written < width:
         if grouped and written and written % 3 == 0:
-            digits[count] = b","
-            count += 1
-        digits[count] = fs_digits[number % 10]
-        count, written, number = count + 1, written + 1, number // 10
-    while count:
-        count -= 1
-        add_octet(to, digits[count])
+            at -= 1
+            digits[at] = b","
+        at -= 1
+        digits[at] = fs_digits[rest % 10]
+        written, rest = written + 1, rest // 10
+    add(to, &digits[at], ROOM - at)
 
+
+# Those two write behind a pointer of their own, as for all the compiler knows each octet might change `to`.
 
 cdef inline void add_quoted(Octets *to, const uint8_t *octets, size_t size) noexcept nogil:
     """Percent-encoded (RFC 3986 2.1)."""
+    cdef uint8_t *at = to.data + to.length
     cdef size_t i
-    cdef uint8_t octet
     for i in range(size):
-        octet = octets[i]
-        if fs_is_unreserved(octet):
-            add_octet(to, octet)
+        at[0] = octets[i]
+        if fs_is_unreserved(octets[i]):
+            at += 1
         else:
-            add_octet(to, b"%")
-            add_octet(to, fs_digits[octet >> 4])
-            add_octet(to, fs_digits[octet & 15])
+            at[0], at[1], at[2] = b"%", fs_digits[octets[i] >> 4], fs_digits[octets[i] & 15]
+            at += 3
+    to.length = at - to.data
 
 
 cdef inline void add_escaped(Octets *to, const uint8_t *octets, size_t size) noexcept nogil:
     """As text of HTML."""
+    cdef uint8_t *at = to.data + to.length
     cdef size_t i
-    cdef uint8_t octet
     for i in range(size):
-        octet = octets[i]
-        if octet == b"&":
-            add_text(to, "&amp;")
-        elif octet == b"<":
-            add_text(to, "&lt;")
-        elif octet == b">":
-            add_text(to, "&gt;")
-        else:
-            add_octet(to, octet)
+        at[0] = octets[i]
+        at += 1
+        if octets[i] == b"&" or octets[i] == b"<" or octets[i] == b">":
+            to.length = at - 1 - to.data
+            add_text(to, "&amp;" if octets[i] == b"&" else "&lt;" if octets[i] == b"<" else "&gt;")
+            at = to.data + to.length
+    to.length = at - to.data
 
 
 cdef inline void add_json(Octets *to, const uint8_t *octets, size_t size) noexcept nogil:
@@ -187,43 +205,66 @@ cdef inline bint is_writable(const tm *when) noexcept nogil:
     return 0 <= when.tm_year + 1900 <= 9999
 
 
-# The last local time that was asked for: many files of a folder are of one minute.
+# The last local time that was asked for, and how it is written: many files of a folder are of one minute.
 cdef struct Clock:
     bint known
     time_t when
     tm there
+    size_t size         # of the text, 0 where it is none
+    uint8_t[WRITTEN] text
+
+
+cdef inline void start_clock(Clock *clock) noexcept nogil:
+    clock.known, clock.when, clock.size = False, 0, 0
 
 
 cdef inline bint read_clock(Clock *clock, time_t when) noexcept nogil:
     """Whether there is a local time for it, which the clock has then."""
-    cdef int64_t later = <int64_t>when - <int64_t>clock.when
-    if clock.known and -60 < later < 60 and 0 <= clock.there.tm_sec + later < 60:
-        clock.there.tm_sec += <int>later
-        clock.when = when
-        return True
     clock.known = localtime_r(&when, &clock.there) != NULL and is_writable(&clock.there)
     clock.when = when
     return clock.known
 
 
+cdef inline bint is_in_minute(const Clock *clock, time_t when) noexcept nogil:
+    """Of the time that the clock has."""
+    cdef int64_t later = <int64_t>when - <int64_t>clock.when
+    return clock.known and -60 < later < 60 and 0 <= clock.there.tm_sec + later < 60
+
+
 cdef inline void add_local_time(Octets *to, Clock *clock, int64_t when) noexcept nogil:
     """As HTML has it: for people to the minute, for programs to the second and with its zone."""
-    cdef long offset
-    if when == INT64_MIN or not read_clock(clock, when):
+    cdef uint8_t *second
+    if when == INT64_MIN:
         return
-    offset = fs_offset(&clock.there) // 60
-    add_text(to, "<time datetime=")
-    add_time(to, &clock.there)
-    add_octet(to, b"-" if offset < 0 else b"+")
+    if is_in_minute(clock, when):
+        clock.there.tm_sec += <int>(when - clock.when)
+        clock.when = when
+    elif read_clock(clock, when):
+        write_clock(clock)
+    else:
+        return
+    second = to.data + to.length + BEFORE_SECOND
+    add(to, clock.text, clock.size)
+    # SAFETY: they are within what was added.
+    second[0], second[1] = fs_digits[clock.there.tm_sec // 10], fs_digits[clock.there.tm_sec % 10]
+
+
+cdef inline void write_clock(Clock *clock) noexcept nogil:
+    cdef Octets to = [clock.text, 0, WRITTEN]
+    cdef long offset = fs_offset(&clock.there) // 60
+    add_text(&to, "<time datetime=")
+    add_time(&to, &clock.there)
+    add_octet(&to, b"-" if offset < 0 else b"+")
     offset = -offset if offset < 0 else offset
-    add_number(to, offset // 60, 2, False)
-    add_octet(to, b":")
-    add_number(to, offset % 60, 2, False)
-    add_octet(to, b">")
-    add_day(to, &clock.there)
-    add_octet(to, b" ")
-    add_hour(to, &clock.there, False)
-    add_text(to, "</time>")
+    add_number(&to, offset // 60, 2, False)
+    add_octet(&to, b":")
+    add_number(&to, offset % 60, 2, False)
+    add_octet(&to, b">")
+    add_day(&to, &clock.there)
+    add_octet(&to, b" ")
+    add_hour(&to, &clock.there, False)
+    add_text(&to, "</time>")
+    clock.size = to.length
 
 
 cdef inline bint add_universal_time(Octets *to, int64_t when) noexcept nogil:

@@ -333,6 +333,23 @@ def test_kinds_of_files(name: str, letter: str, folder: Path) -> None:
     assert [row[0] for row in rows(read(folder))] == [letter]
 
 
+def test_each_end_of_a_name_is_known(folder: Path) -> None:
+    wanted = {f"name.{end}": letter for letter, words in KINDS.items() for end in words.split()}
+    for name in wanted:
+        (folder / name).touch()
+    assert {row[2]: row[0] for row in rows(read(folder))} == wanted
+
+
+@pytest.mark.parametrize("by", ["text", "name"])
+def test_names_that_begin_alike(by: str, folder: Path) -> None:
+    """Whatever number of octets is compared at once."""
+    wanted = sorted("x" * length + end for length in range(20) for end in ("a", "b", "y"))
+    for name in wanted:
+        (folder / name).touch()
+    assert names(read(folder), by) == wanted
+    assert names(read(folder), "name", True) == wanted[::-1]
+
+
 def test_each_end_of_a_name_is_of_one_kind() -> None:
     ends = [end for words in KINDS.values() for end in words.split()]
     assert len(set(ends)) == len(ends)

@@ -244,7 +244,7 @@ NAMES = st.sets(
         st.text("<>&\"'%#?;:\\\r\n\t +~\u202e\u0645\U0001f600", min_size=1, max_size=6),
         st.binary(min_size=1, max_size=8).map(lambda octets: os.fsdecode(octets.translate(None, b"/\0"))),
         st.just("x" * 255),
-    ).filter(lambda name: name not in ("", ".", "..")), min_size=1, max_size=6)
+    ).filter(lambda name: name not in ("", ".", "..", *Files.index_pages)), min_size=1, max_size=6)
 
 
 @pytest.fixture(scope="module")

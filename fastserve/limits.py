@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 MAX_LINE: Final = 65536
 # What max_line() may at most be raised to, so that positions in a head are 32 bits.
 MAX_RAISED_LINE: Final = 1 << 28
+# And what max_headers() may be.
+MAX_RAISED_HEADERS: Final = 1 << 20
 # A whole head. http.server has no such bound (its others multiply to 6.5 MiB); nginx takes 4 x 8 KiB,
 # Node.js 16 KiB, Apache 100 x 8190. Four longest lines are room for every honest client,
 # also where a program has raised their length.
@@ -27,7 +29,7 @@ def max_line() -> int:
     It is read at each call because programs raise it there at run time (warcprox to 4 MiB). A request
     line has MAX_LINE in any case, as with http.server: the handler sees to that.
     """
-    return min(max(int(getattr(_http_client(), "_MAXLINE", 0)), MAX_LINE), MAX_RAISED_LINE)
+    return max(_figure("_MAXLINE", 0, MAX_RAISED_LINE), MAX_LINE)
 
 
 def max_headers() -> int:
@@ -36,12 +38,13 @@ def max_headers() -> int:
     It is http.client's own figure (100, so 99 headers pass), read at each call because programs
     raise it there at run time.
     """
-    return int(getattr(_http_client(), "_MAXHEADERS", 100))
+    return _figure("_MAXHEADERS", 100, MAX_RAISED_HEADERS)
 
 
-def _http_client() -> object:
-    """The module, None as long as nobody has imported it: its figures are what they are then."""
-    return sys.modules.get("http.client")
+def _figure(name: str, default: int, most: int) -> int:
+    """Return a figure of http.client, of which programs make infinity too (HTTPie)."""
+    # As long as nobody has imported it its figures are what they are then.
+    return int(min(getattr(sys.modules.get("http.client"), name, default), most))
 
 
 # -- The request body (enforced by _conn, _reader and _chunks) ------------------------------------------

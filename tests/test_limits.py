@@ -138,6 +138,13 @@ def test_number_of_fields_is_http_clients_own_figure(over: int, monkeypatch: pyt
     assert verdict(START + b"A: b\r\n" * (10 + over) + b"\r\n") == refused_if(over > 0, "TOO_MANY_HEADERS")
 
 
+@pytest.mark.parametrize("figure", [1 << 40, float("inf")])
+def test_number_of_fields_has_an_end(figure: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTPie sets infinity."""
+    monkeypatch.setattr(http.client, "_MAXHEADERS", figure)
+    assert RequestParser().max_headers == limits.max_headers() == limits.MAX_RAISED_HEADERS
+
+
 def test_number_of_fields_without_http_clients_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(http.client, "_MAXHEADERS")
     assert limits.max_headers() == 100
@@ -217,9 +224,10 @@ def test_http_client_may_be_told_of_longer_lines(
     assert verdict(head_of(280000 + over), step) == refused_if(over > 0, "HEAD_TOO_LONG")
 
 
-@pytest.mark.parametrize(("figure", "followed"), [(1, limits.MAX_LINE), (1 << 40, limits.MAX_RAISED_LINE)])
+@pytest.mark.parametrize(("figure", "followed"), [(1, limits.MAX_LINE), (1 << 40, limits.MAX_RAISED_LINE),
+    (float("inf"), limits.MAX_RAISED_LINE)])
 def test_http_client_is_followed_within_bounds(
-    figure: int, followed: int, monkeypatch: pytest.MonkeyPatch
+    figure: float, followed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http.client, "_MAXLINE", figure)
     assert RequestParser().max_line == limits.max_line() == followed

@@ -92,6 +92,26 @@ def help_of(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     return re.sub(r"(?<!\w)(--[a-z-]+)", r"`\1`", text.replace("|", r"\|").replace("<", "&lt;"))
 
 
+# -- The rig -----------------------------------------------------------------------------------
+
+
+def endpoints() -> str:
+    """A table for each group of the origin's endpoints."""
+    sys.path.insert(0, str(ROOT))
+    from fastserve.rig import origin  # noqa: F401  (which fills the table)
+    from fastserve.rig.origin.routes import ENDPOINTS
+
+    groups: dict[str, list[Any]] = {}
+    for each in ENDPOINTS:
+        groups.setdefault(each.group, []).append(each)
+    return "\n\n".join(endpoint_table(group, found) for group, found in groups.items())
+
+
+def endpoint_table(group: str, found: list[Any]) -> str:
+    rows = [f"### {group}", "", "| endpoint | what it does |", "|---|---|"]
+    return "\n".join([*rows, *(f"| `{each.path}` | {as_cell(each.says)} |" for each in found)])
+
+
 # -- Tables and files --------------------------------------------------------------------------
 
 
@@ -152,6 +172,7 @@ def picture(name: str, *words: str) -> str:
 
 MAKERS = {
     "command-line": command_line,
+    "endpoints": endpoints,
     "differences": differences,
     "include": include,
     "class": documented,

@@ -168,7 +168,8 @@ class Bench:
     def server_command(self, line: str) -> str:
         """A command line of fastserve with a port that is free here."""
         line = self.ported(line)
-        found = re.match(r"^((?:[A-Z_]+=\S+ +)*(?:python -m )?fastserve)\b(.*)$", line, re.DOTALL)
+        started = r"^((?:[A-Z_]+=\S+ +)*(?:python -m )?fastserve(?:\.rig origin)?)\b(.*)$"
+        found = re.match(started, line, re.DOTALL)
         assert found, line
         start, rest = found.groups()
         words = shlex.split(rest, comments=True)

@@ -56,5 +56,5 @@ results:  # everything that is measured, for two hours and more, and bench/RESUL
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
-	rm -f fastserve/*.so fastserve/serving/*.so
+	rm -f fastserve/*.so fastserve/serving/*.so fastserve/rig/*.so
 	find . -name __pycache__ -prune -exec rm -rf {} +

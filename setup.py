@@ -26,7 +26,7 @@ KIND = "fuzz" if FUZZ else "sanitize" if SANITIZE else "debug" if DEBUG else "re
 MODULES = [
     "_head", "_parser", "_chunks", "_response", "_deadlines", "_own", "_tally", "_tls", "_channel", "_files",
     "_listing", "_stream", "_reader", "_writer", "_peek", "_peer", "_conn", "_offers", "_timers", "_poller",
-    "_lane", "_lead", "_signals", "serving._driver",
+    "_lane", "_lead", "_signals", "serving._driver", "rig._answer", "rig._records", "rig._drive",
 ]
 
 DIRECTIVES = {

@@ -1,0 +1,1 @@
+"""Measuring servers: load at a given rate or in a closed loop, what it costs, what became of it."""

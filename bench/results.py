@@ -1,4 +1,4 @@
-"""Makes RESULTS.md and its two charts: `python bench/results.py FILE...`, of what others have saved.
+"""Makes RESULTS.md and its chart: `python bench/results.py FILE...`, of what others have saved.
 
 Reads the JSON of run.py, promises.py and syscalls.py, in any number; where two have the same workload, that
 with more servers counts, or the later one. Measures nothing.
@@ -22,7 +22,6 @@ from report import Entry
 from workloads import WORKLOADS
 
 HERE = Path(__file__).resolve().parent
-HEADLINE = ("file1k", "hello", "fresh", "file100m")  # of the chart for the front page
 NOT_SHOWN = ("bytes", "errors")  # columns, but where there are errors
 INTRODUCTION = """# Results
 
@@ -134,15 +133,14 @@ def write(files: Sequence[Path], folder: Path) -> None:
         if not path.exists():
             raise BenchError(f"there is no {path}")
     saved = Saved(files)
-    made = {"RESULTS.md": page(saved), "chart.svg": saved.chart(HEADLINE),
-            "chart-all.svg": saved.chart(list(WORKLOADS))}
+    made = {"RESULTS.md": page(saved), "chart-all.svg": saved.chart(list(WORKLOADS))}
     for name, text in made.items():
         (folder / name).write_text(text)
         print("written to", folder / name)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="bench/results.py", description="Make RESULTS.md and its charts.")
+    parser = argparse.ArgumentParser(prog="bench/results.py", description="Make RESULTS.md and its chart.")
     parser.add_argument("files", nargs="+", type=Path, help="JSON of run.py, promises.py, syscalls.py")
     parser.add_argument("--folder", type=Path, default=HERE, help="where they go; default: beside this")
     args = parser.parse_args(argv)

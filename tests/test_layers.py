@@ -21,9 +21,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fastserve"
 LAYERS = {
     "0": ("limits", "errors", "overrides", "log"),
     "1": ("_ascii", "_head", "_parser", "_chunks", "_response", "_deadlines", "_own", "_tally", "_octets"),
-    "2": ("_sys", "_states", "_tls", "_channel", "_files", "_entries", "_listing", "_stream", "_reader",
-          "_writer", "_peek", "_peer", "_conn", "_offers", "_timers", "_poller", "_lane", "_lead",
-          "_signals"),
+    "2": ("_sys", "_states", "_tls", "_channel", "_files", "_entries", "_order", "_listing", "_stream",
+          "_reader", "_writer", "_peek", "_peer", "_conn", "_offers", "_timers", "_poller", "_lane",
+          "_lead", "_signals"),
     "3": ("headers",),
     "4a": ("handlers", "handlers.heads", "handlers.base", "handlers.paths", "handlers.types",
            "handlers.codings", "handlers.conditions", "handlers.ranges", "handlers.representations",
@@ -37,12 +37,30 @@ LAYERS = {
     "5": ("server",),
     "6": ("installing", "__init__", "stopping", "console", "logfile", "words", "settings", "options",
           "reach", "selfsigned", "assembly", "welcome", "cli", "__main__", "patched"),
+    "7": ("rig", "rig.origin.answers", "rig.origin.digest", "rig.origin.kept", "rig.origin.routes",
+          "rig.origin.statistics", "rig.origin.handler", "rig.origin.echo", "rig.origin.fixed",
+          "rig.origin.index", "rig.origin.raw", "rig.origin.sizes", "rig.origin.chance",
+          "rig.origin.observed", "rig.origin.semantics", "rig.origin.connection", "rig.origin.timing",
+          "rig.origin.codings", "rig.origin.faults", "rig.origin.files", "rig.origin", "rig._answer",
+          "rig._calls", "rig._conns", "rig._records", "rig._drive", "rig.measure",
+          "rig.measure.interruptions", "rig.measure.latency", "rig.measure.driver", "rig.measure.lawful",
+          "rig.measure.shaped", "rig.measure.result", "rig.measure.compare", "rig.measure.scenario",
+          "rig.measure.asking", "rig.measure.load", "rig.measure.observe", "rig.measure.contestants",
+          "rig.measure.closed", "rig.measure.loads", "rig.measure.machine", "rig.measure.truth",
+          "rig.report", "rig.report.svg", "rig.report.units", "rig.measure.terminal", "rig.measure.engine",
+          "rig.report.figures", "rig.report.as_csv", "rig.report.summary", "rig.report.tables",
+          "rig.report.charts", "rig.report.html", "rig.report.cli", "rig.measure.cli", "rig.locust_results",
+          "rig.locusts", "rig.cli", "rig.__main__", "rig.scripted", "rig.testing", "rig.pytest_plugin"),
 }
 
 STANDARD = sys.stdlib_module_names | {"__future__"}
-EXTRAS = {  # libraries that are asked for when they are needed, and the one module that asks
-    "bcrypt": "handlers.authentication", "segno": "welcome", "shtab": "cli", "tomli": "settings",
-    "trustme": "selfsigned",
+EXTRAS = {  # libraries that are asked for when they are needed, and the modules that ask
+    "bcrypt": ("handlers.authentication",), "segno": ("welcome",), "shtab": ("cli",),
+    "tomli": ("settings", "rig.measure.scenario"), "trustme": ("selfsigned", "rig.testing"),
+    "brotli": ("rig.origin.codings",), "brotlicffi": ("rig.origin.codings",),
+    "zstandard": ("rig.origin.codings",), "compression": ("rig.origin.codings",),  # Python 3.14 has the last
+    "psutil": ("rig.measure.observe",), "hdrh": ("rig.measure.latency",), "rich": ("rig.measure.terminal",),
+    "jinja2": ("rig.report.html",), "plotly": ("rig.report.html",), "pytest": ("rig.pytest_plugin",),
 }
 FOR_TYPES = {"_typeshed"}  # exists for the type checker only
 C_LIBRARIES = {"cpython", "cython", "libc", "posix"}
@@ -162,7 +180,7 @@ def fault(user: str, found: Import, compiled: bool) -> str | None:
         return f"layer 1 does no I/O and reads no clock, so it has no use for {top}"
     if top in STANDARD or (compiled and top in C_LIBRARIES) or (found.for_types and top in FOR_TYPES):
         return None
-    if EXTRAS.get(top) == user:
+    if user in EXTRAS.get(top, ()):
         return None
     return f"{top} is neither the standard library nor fastserve"
 

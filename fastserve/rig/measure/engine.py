@@ -1,0 +1,275 @@
+"""Carries a plan out: all contestants of a scenario run at once, and are loaded in turns, one at a time.
+
+Idle they sleep in the kernel, while a start before each round would measure cold caches. Rounds interleave
+(A B C, A B C, ...), so what drifts on the machine drifts under all of them. Servers and load have cores of
+their own.
+
+Knows no command line. cli.py calls `measure`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Final
+
+from fastserve.rig.measure import contestants, loads, machine, observe, result
+from fastserve.rig.measure.asking import Seen, Wrong
+from fastserve.rig.measure.contestants import Server
+from fastserve.rig.measure.interruptions import INTERRUPTIONS
+from fastserve.rig.measure.latency import Latency
+from fastserve.rig.measure.load import Load
+from fastserve.rig.measure.loads import Loader
+from fastserve.rig.measure.result import Result, Round, Step
+from fastserve.rig.measure.scenario import Contestant, Plan, Scenario
+from fastserve.rig.measure.terminal import Watcher
+
+SETTLING: Final = 0.3  # seconds between two steps of a ramp, for what is still queued
+FAULTY: Final = 0.01  # of the answers of a step; with more of them wrong it has not been carried
+
+
+@dataclass
+class Runner:
+    """A contestant that runs and has answered as it should; ``ending`` is its end."""
+
+    server: Server
+    loader: Loader
+    tree: observe.Tree | None
+    entry: result.Contestant
+    ending: contextlib.ExitStack
+
+
+def measure(plan: Plan, watcher: Watcher, command: Sequence[str] = ()) -> Result:
+    """Carry out a plan, and return what was measured: of a run that was interrupted, what there was by then.
+
+    ``command`` is how this was asked for, for the result. Raises Refusal where nothing can be measured.
+    """
+    return Engine(plan, watcher, command).run()
+
+
+class Engine:
+    """One run."""
+
+    def __init__(self, plan: Plan, watcher: Watcher, command: Sequence[str]) -> None:
+        self._plan, self._watcher = plan, watcher
+        self._usable = observe.usable_cores()
+        self._began = time.monotonic()
+        self._site = self._folder = Path()
+        self._first: dict[str, list[Seen]] = {}
+        self._limited: set[str] = set()
+        pins = [self._pins(each) for each in plan.scenarios]
+        servers, load = (sorted({core for pair in pins for core in pair[side]}) for side in (0, 1))
+        self.result = Result(
+            made=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), command=list(command),
+            title=plan.title, commit=machine.commit(Path.cwd()), machine=machine.machine(servers, load),
+            tools=machine.tools())
+
+    def run(self) -> Result:
+        Latency.from_counts([])  # what it needs should be missed now, not behind the first round
+        for scenario in self._plan.scenarios:
+            loads.ensure_possible(scenario, self._plan.contestants)
+        facts = self.result.machine
+        observe.ensure_usable([*facts.server_cores, *facts.load_cores])
+        observe.ensure_usable(core for each in self._plan.contestants for core in each.cores or ())
+        self._warn()
+        try:
+            with (INTERRUPTIONS.listening(), tempfile.TemporaryDirectory(prefix="fastserve-rig-") as folder):
+                self._folder = Path(folder).resolve()
+                self._watcher.began(self._takes())
+                self._site = contestants.lay_out(self._plan.files, self._folder)
+                for scenario in self._plan.scenarios:
+                    self._scenario(scenario)
+        except KeyboardInterrupt:
+            self.result.interrupted = True
+        for scenario_result in self.result.scenarios:
+            scenario_result.contestants = [each for each in scenario_result.contestants if each.rounds]
+        return self.result
+
+    # -- Before ----------------------------------------------------------------------------------
+
+    def _pins(self, scenario: Scenario) -> tuple[list[int], list[int]]:
+        """The cores of the servers, and of the load."""
+        servers, load = observe.apart(self._usable)
+        return (list(servers if scenario.server_cores is None else scenario.server_cores),
+                list(load if scenario.load_cores is None else scenario.load_cores))
+
+    def _warn(self) -> None:
+        facts = self.result.machine
+        if shared := sorted(set(facts.server_cores) & set(facts.load_cores)):
+            self._watcher.tell(f"servers and load share core {', '.join(map(str, shared))}: each takes time "
+                               "from the other")
+        elif not facts.server_cores:
+            self._watcher.tell("nothing is pinned to a core: servers and load may take time from each other")
+
+    def _takes(self) -> float:
+        """Seconds, of load alone; a ramp that ends early takes less."""
+        return sum((scenario.rounds * _seconds(scenario) + scenario.warm_up) * len(self._field(scenario))
+                   for scenario in self._plan.scenarios)
+
+    def _field(self, scenario: Scenario) -> list[Contestant]:
+        """Those that can take part."""
+        asked = [each for each in self._plan.contestants
+                 if each.scenarios is None or scenario.name in each.scenarios]
+        for each in asked:
+            if each.name not in self.result.left_out and (why := contestants.missing(each)):
+                self._leave_out(each.name, why)
+        return [each for each in asked if each.name not in self.result.left_out]
+
+    def _leave_out(self, name: str, why: str) -> None:
+        self.result.left_out[name] = why
+        self._watcher.tell(f"{name} is left out: {why}")
+
+    # -- A scenario ------------------------------------------------------------------------------
+
+    def _scenario(self, scenario: Scenario) -> None:
+        cores, load_cores = self._pins(scenario)
+        tool = loads.tool(scenario)
+        self.result.tools.update(loads.versions(tool))
+        told = {**scenario.told(), "driver": tool}
+        entry = result.Scenario(scenario.name, scenario.title, scenario.kind, told)
+        self.result.scenarios.append(entry)
+        # Who waits here and looks at the servers must not do so on their cores.
+        with observe.pinned(load_cores), contextlib.ExitStack() as stack:
+            field_ = self._entered(scenario, entry, stack, cores, load_cores)
+            for number in range(scenario.rounds):
+                for name, runner in list(field_.items()):
+                    self._watcher.doing(f"{scenario.name}: round {number + 1} of {scenario.rounds}", name)
+                    with self._guarded(name, scenario, entry, field_):
+                        runner.entry.rounds.append(self._round(runner, scenario))
+                    self._watcher.spent(_seconds(scenario))
+            if scenario.system_calls:
+                self._count_calls(scenario, entry, field_)
+
+    def _entered(self, scenario: Scenario, entry: result.Scenario, stack: contextlib.ExitStack,
+                 cores: list[int], load_cores: list[int]) -> dict[str, Runner]:
+        """Those that run, have answered as they should, and are warm."""
+        found: dict[str, Runner] = {}
+        for contestant in self._field(scenario):
+            self._watcher.doing(f"{scenario.name}: starting", contestant.name)
+            own = cores if contestant.cores is None else list(contestant.cores)
+            place = self._folder / f"{len(self.result.scenarios)}-{contestant.name.replace(' ', '-')}"
+            with self._guarded(contestant.name, scenario, entry, found), contextlib.ExitStack() as ending:
+                server = ending.enter_context(contestants.running(
+                    contestant, scenario, place, self._site, self._plan.here, own or self._usable))
+                loader = Loader(scenario, contestant, server.address, server.target, load_cores)
+                runner = self._verified(server, loader, scenario)
+                with INTERRUPTIONS.held():
+                    runner.ending = stack.enter_context(ending.pop_all())
+                entry.contestants.append(runner.entry)
+                found[contestant.name] = runner
+        return found
+
+    def _verified(self, server: Server, loader: Loader, scenario: Scenario) -> Runner:
+        """Nothing is timed before every answer has been read."""
+        seen = loader.verify(self._first.get(scenario.name))
+        self._first.setdefault(scenario.name, seen)
+        entry = result.Contestant(server.contestant.name, server.version, server.command, server.url,
+                                  result.Answer(seen[0].status, seen[0].octets, seen[0].sha256))
+        if scenario.warm_up:
+            loader.read(loader.run(scenario.warm_up))
+            self._watcher.spent(scenario.warm_up)
+        return Runner(server, loader, server.tree(), entry, contextlib.ExitStack())
+
+    @contextlib.contextmanager
+    def _guarded(self, name: str, scenario: Scenario, entry: result.Scenario, field_: dict[str, Runner]
+                 ) -> Iterator[None]:
+        """The others go on without one that fails, whose rounds cannot be trusted then."""
+        try:
+            yield
+        except (Wrong, OSError) as error:
+            why = str(error) if isinstance(error, Wrong) else error.strerror or str(error)
+            runner = field_.pop(name, None)
+            if runner is not None:
+                runner.ending.close()  # who has gone wrong may be busy
+                entry.contestants.remove(runner.entry)
+                why += f" (in round {len(runner.entry.rounds) + 1})"
+            self._leave_out(f"{name}, {scenario.name}", why)
+
+    # -- A round ---------------------------------------------------------------------------------
+
+    def _round(self, runner: Runner, scenario: Scenario) -> Round:
+        began = time.monotonic() - self._began
+        if scenario.kind == "ramp":
+            return self._ramp(runner, scenario, began)
+        load, watch = self._loaded(runner, scenario.seconds, scenario.rate)
+        return _round_of(load, watch, began)
+
+    def _loaded(self, runner: Runner, seconds: float, rate: float | None) -> tuple[Load, observe.Watch]:
+        with observe.Watch(runner.tree, self._began) as watch:
+            made = runner.loader.run(seconds, rate)
+        runner.server.ensure_alive()
+        load = runner.loader.read(made)
+        if load.limit and runner.entry.name not in self._limited:
+            self._limited.add(runner.entry.name)
+            self._watcher.tell(f"{runner.entry.name}: {load.limit}; it may not be the server that was slow")
+        return load, watch
+
+    def _ramp(self, runner: Runner, scenario: Scenario, began: float) -> Round:
+        """Ever higher rates, until one is not carried. The figures are those of the last that was."""
+        steps: list[Step] = []
+        watches: list[observe.Watch] = []
+        best: tuple[Load, observe.Watch] | None = None
+        for rate in scenario.rates():
+            load, watch = self._loaded(runner, scenario.seconds, rate)
+            watches.append(watch)
+            cost = _each(watch.cpu_seconds, load.requests)
+            steps.append(Step(rate, load.rate, load.latency, cost, load.errors))
+            carried = is_carried(load, rate, scenario)
+            if best is None or carried:
+                best = load, watch
+            if not carried:
+                break
+            time.sleep(SETTLING)
+        assert best is not None  # there is a step
+        found = _round_of(*best, began)
+        found.steps = steps
+        found.memory = [sample for watch in watches for sample in watch.memory]
+        found.memory_peak = max((octets for _, octets in found.memory), default=None)
+        return found
+
+    def _count_calls(self, scenario: Scenario, entry: result.Scenario, field_: dict[str, Runner]) -> None:
+        """In a round of its own, as it makes a server slower."""
+        for name, runner in list(field_.items()):
+            if runner.tree is None or not runner.entry.rounds:
+                continue
+            self._watcher.doing(f"{scenario.name}: system calls", name)
+            output = self._folder / f"{runner.entry.name}.strace"
+            with self._guarded(name, scenario, entry, field_):
+                try:
+                    with observe.traced(runner.tree, output):
+                        made = runner.loader.run(scenario.seconds)
+                except observe.Untraced as why:
+                    self._watcher.tell(f"{name}: system calls are not counted: {why}")
+                    continue
+                calls = sum(observe.counted(output.read_text("utf-8", "replace")).values())
+                runner.entry.rounds[-1].system_calls = _each(calls, runner.loader.read(made).requests)
+
+
+def _seconds(scenario: Scenario) -> float:
+    """Of a round."""
+    return scenario.seconds * (len(scenario.rates()) or 1)
+
+
+def is_carried(load: Load, rate: float, scenario: Scenario) -> bool:
+    """Whether a server has answered so many requests a second, fast enough and rightly."""
+    p99 = load.latency.percentiles.get("99", 0.0)
+    faulty = load.errors.total > FAULTY * (load.requests + load.errors.total)
+    return load.rate >= scenario.reached_limit * rate and p99 <= scenario.p99_limit and not faulty
+
+
+def _round_of(load: Load, watch: observe.Watch, began: float) -> Round:
+    return Round(
+        began=round(began, 3), seconds=load.seconds, requests=load.requests, rate=load.rate,
+        octets=load.octets, latency=load.latency, errors=load.errors, cpu_seconds=watch.cpu_seconds,
+        load_busy=load.busy, note=load.limit,
+        cpu_per_request=_each(watch.cpu_seconds, load.requests), memory_peak=watch.peak, memory=watch.memory,
+        uncorrected=load.uncorrected, first_byte=load.first_byte)
+
+
+def _each(total: float | None, requests: int) -> float | None:
+    return total / requests if total is not None and requests else None

@@ -266,7 +266,7 @@ def test_the_build_is_of_the_kind_that_was_meant() -> None:
 @by_suite
 def test_an_installed_package_holds_no_sources_of_the_core() -> None:
     kept = {path.suffix for path in PACKAGE.rglob("*") if path.is_file()}
-    assert kept <= {".py", ".pyc", ".pyi", ".so", ".typed", ".html", ".css", ".js"}
+    assert kept <= {".py", ".pyc", ".pyi", ".so", ".typed", ".html", ".css", ".js", ".lua"}
 
 
 def path_of(name: str) -> Path:

@@ -347,14 +347,14 @@ def test_a_stall_is_seen_by_all_that_it_holds_up() -> None:
         while peer.request():
             number += 1
             if number == 10:
-                time.sleep(0.3)
+                time.sleep(1.2)
             peer.send(OK)
 
-    slow = 100 * MS
-    by_rate = run(play, "rate", connections=1, rate=100.0, seconds=0.6)
+    slow = 600 * MS
+    by_rate = run(play, "rate", connections=1, rate=100.0, seconds=1.5)
     assert sum(latency > slow for latency in by_rate.latency) > 10
     assert sum(latency > slow for latency in by_rate.uncorrected) == 1
-    closed = run(play, "closed", connections=1, seconds=0.6)
+    closed = run(play, "closed", connections=1, seconds=1.5)
     assert sum(latency > slow for latency in closed.latency) == 1
 
 

@@ -242,7 +242,7 @@ def head_of(*fields: tuple[str, str], status: int = 200, protocol: str = "HTTP/1
     (head_of(version="HTTP/1.0"), True, [b"Connection: close"]),  # which would have been told to stay
     (head_of(protocol="HTTP/1.0"), True, []),
     (head_of(("Connection", "keep-alive"), protocol="HTTP/1.0"), True, [b"Connection: close"]),
-], ids=str)
+])
 def test_there_is_one_field_and_it_is_true(
         driven: Driven, head: ResponseHead, closes: bool, lines: list[bytes]) -> None:
     driven.begin(GET)

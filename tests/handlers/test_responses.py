@@ -216,7 +216,8 @@ def test_version_string_is_of_two_attributes() -> None:
     assert Property().version_string() == "Server/1 System/2"
 
 
-@pytest.mark.parametrize("timestamp", [0, 1, 951782400, 1_000_000_000.9, 4102444799, -1, time.time()])
+@pytest.mark.parametrize("timestamp", [0, 1, 951782400, 1_000_000_000.9, 4102444799, -1, time.time()],
+                         ids=["0", "1", "leap day", "fraction", "2099", "-1", "now"])
 def test_dates_are_imf_fixdates(timestamp: float) -> None:
     assert Bare().date_time_string(timestamp) == email.utils.formatdate(timestamp, usegmt=True)
     stdlib = http.server.BaseHTTPRequestHandler.date_time_string

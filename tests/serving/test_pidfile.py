@@ -35,7 +35,8 @@ def test_it_is_there_while_it_is_wanted(path: Path) -> None:
     assert os.listdir(path.parent) == []
 
 
-@pytest.mark.parametrize("text", ["", MINE, MINE.strip(), f"  {os.getpid()} \n"])
+@pytest.mark.parametrize("text", ["", MINE, MINE.strip(), f"  {os.getpid()} \n"],
+                         ids=["nothing", "ours", "without its end", "with blanks"])
 def test_a_file_without_another_process_is_replaced(path: Path, text: str) -> None:
     """Its own too: in a container every run has the same id."""
     path.write_text(text)

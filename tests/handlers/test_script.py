@@ -479,7 +479,7 @@ class Blinking:
         return getattr(self._poller, name)
 
     def poll(self, timeout: float) -> Any:
-        if self._blinked:
+        if self._blinked or not timeout:  # then it has ended already, and this is the last look
             return self._poller.poll(timeout)
         self._blinked = True
         time.sleep(0.5)

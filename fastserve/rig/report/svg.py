@@ -54,7 +54,7 @@ RATE: Final = ("rate", "requests a second", 1.0)
 class Bar:
     name: str
     values: list[float]
-    is_first: bool  # which all the others are compared with
+    is_first: bool  # it stands out
 
     @property
     def median(self) -> float:

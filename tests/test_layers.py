@@ -42,7 +42,7 @@ LAYERS = {
           "rig.origin.index", "rig.origin.raw", "rig.origin.sizes", "rig.origin.chance",
           "rig.origin.observed", "rig.origin.semantics", "rig.origin.connection", "rig.origin.timing",
           "rig.origin.codings", "rig.origin.faults", "rig.origin.files", "rig.origin", "rig._answer",
-          "rig._calls", "rig._conns", "rig._records", "rig._drive", "rig.measure",
+          "rig._calls", "rig._conns", "rig._plan", "rig._records", "rig._drive", "rig.measure",
           "rig.measure.interruptions", "rig.measure.latency", "rig.measure.driver", "rig.measure.lawful",
           "rig.measure.shaped", "rig.measure.result", "rig.measure.compare", "rig.measure.scenario",
           "rig.measure.asking", "rig.measure.load", "rig.measure.observe", "rig.measure.contestants",

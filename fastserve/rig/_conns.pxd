@@ -1,11 +1,9 @@
 # What the load driver knows of a connection, and how it keeps them in order: lines, in which the first has
-# waited longest, and a heap of those that come again at a time of their own. And the numbers that chance is
-# made of.
+# waited longest, and a heap of those that come again at a time of their own.
 #
 # A connection is in one line at most, by its number. Header-only; knows no socket and no clock. For _drive.
 
-from libc.math cimport log
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t
 
 from fastserve.rig._answer cimport Answer
 
@@ -39,6 +37,16 @@ cdef struct Conn:
     int64_t since               # when it became free
     int64_t deadline
     Answer answer
+
+
+cdef inline bint take_request(Asked *asked, bytes request) except False:
+    """A request that is to be answered with 200, until something else is said. Who calls keeps its octets."""
+    asked.octets, asked.size = <const uint8_t *>request, len(request)
+    asked.bodiless = request.startswith(b"HEAD ")
+    asked.status, asked.length = 200, -1
+    if not request:
+        raise ValueError("a request cannot be empty")
+    return True
 
 
 # -- Order -------------------------------------------------------------------------------------------
@@ -117,21 +125,3 @@ cdef inline Rest pop(Rest *heap, int *count) noexcept nogil:
         at = below
     heap[at] = last
     return first
-
-
-# -- Chance ------------------------------------------------------------------------------------------
-
-
-cdef inline double chance(uint64_t *state) noexcept nogil:
-    """A number from 0 up to 1, by SplitMix64: the same ones for the same seed everywhere."""
-    cdef uint64_t x
-    state[0] += <uint64_t>0x9E3779B97F4A7C15
-    x = state[0]
-    x = (x ^ (x >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
-    x = (x ^ (x >> 27)) * <uint64_t>0x94D049BB133111EB
-    x ^= x >> 31
-    return <double>(x >> 11) * (1.0 / 9007199254740992.0)
-
-
-cdef inline double exponential(uint64_t *state, double mean) noexcept nogil:
-    return -log(1.0 - chance(state)) * mean

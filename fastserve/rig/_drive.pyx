@@ -14,7 +14,7 @@ from cpython cimport array
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport ECONNRESET, errno
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from fastserve._sys cimport AGAIN, FAILED, fs_recv, fs_send
@@ -25,8 +25,11 @@ from fastserve.rig._calls cimport (
     rig_watch,
 )
 from fastserve.rig._conns cimport (
-    BROKEN, FREE, OPENING, SENDING, WAITING, Asked, Conn, Line, Place, Rest, State, chance, exponential, join,
-    leave, pop, push,
+    BROKEN, FREE, OPENING, SENDING, WAITING, Asked, Conn, Line, Place, Rest, State, join, leave,
+    pop, push, take_request,
+)
+from fastserve.rig._plan cimport (
+    CHURN, CLOSED, FAR, NONE, RATE, THINK, Kind, Plan, first_pause, next_offset, next_pause,
 )
 from fastserve.rig._records cimport CONNECT, LENGTH, READ, STATUS, TIMEOUT, Error, Records
 from posix.unistd cimport close as close_fd
@@ -40,15 +43,6 @@ cdef enum:
     RETRY = SECOND // 100       # before a connection that failed is tried again
     LATE = 100000               # a request that leaves so much later than it could is late
     MOST_OPENING = 100          # connections that are opened at a time before the plan begins
-
-cdef int64_t FAR = INT64_MAX
-
-cdef enum Kind:
-    NONE
-    RATE
-    CLOSED
-    THINK
-    CHURN
 
 
 @cython.final
@@ -81,15 +75,11 @@ cdef class Drive:
     cdef int resting
     cdef uint8_t *buffer
     # The plan
-    cdef Kind kind
-    cdef int64_t seconds, timeout, pause, spin      # ns
-    cdef double gap                 # ns between two requests
-    cdef bint by_chance
-    cdef uint64_t seed
+    cdef Plan plan
+    cdef int64_t timeout, spin      # ns
     # The run
     cdef int64_t turn, began, end, until, due, retry
     cdef int64_t last               # when the last answer came
-    cdef double offset              # of `due`, in ns
     cdef int64_t owing              # requests without an answer yet, or which wait for their connection
     cdef int broken, opening
     cdef int code                   # errno of the last connection that could not be made
@@ -134,7 +124,7 @@ cdef class Drive:
                  double timeout, int64_t most, bint plain=False):
         self._take_address(address)
         for i, request in enumerate(self.requests):
-            self._take_request(i, request)
+            take_request(&self.asked[i], request)     # SAFETY: there is one for each
         self.spin = 50000
 
     cdef bint _take_address(self, address) except False:
@@ -147,16 +137,6 @@ cdef class Drive:
             done = FAILED if not 0 < port < 65536 else rig_take_host(&self.address, name, port)
         if done == FAILED:
             raise ValueError(f"{address!r} is neither an IP address with a port nor a path")
-        return True
-
-    cdef bint _take_request(self, Py_ssize_t number, bytes request) except False:
-        # SAFETY: there is one for each request, and `requests` keeps the octets.
-        cdef Asked *asked = &self.asked[number]
-        asked.octets, asked.size = <const uint8_t *>request, len(request)
-        asked.bodiless = request.startswith(b"HEAD ")
-        asked.status, asked.length = 200, -1
-        if not request:
-            raise ValueError("a request cannot be empty")
         return True
 
     # -- The plan -----------------------------------------------------------------------------------
@@ -178,7 +158,7 @@ cdef class Drive:
         if not 0 < rate <= 1e7:
             raise ValueError("rate is to be above 0, and ten million at most")
         self._plan(RATE, seconds)
-        self.gap, self.by_chance, self.seed = SECOND / rate, poisson, seed
+        self.plan.gap, self.plan.by_chance, self.plan.seed = SECOND / rate, poisson, seed
 
     def plan_closed(self, double seconds):
         """Each connection asks again as soon as it has its answer. Raises ValueError."""
@@ -193,7 +173,8 @@ cdef class Drive:
         if not 0 <= pause < 1e6:
             raise ValueError("pause is to be a number of seconds")
         self._plan(THINK, seconds)
-        self.pause, self.by_chance, self.seed = <int64_t>(pause * SECOND), by_chance, seed
+        self.plan.pause = <int64_t>(pause * SECOND)
+        self.plan.by_chance, self.plan.seed = by_chance, seed
 
     def plan_churn(self, double seconds):
         """As plan_closed(), but each request has a connection of its own; latencies begin before that is
@@ -208,7 +189,7 @@ cdef class Drive:
             raise ValueError("seconds are to be above 0")
         if self.turn:
             raise ValueError("it has run already")
-        self.kind, self.seconds = kind, <int64_t>(seconds * SECOND)
+        self.plan.kind, self.plan.seconds = kind, <int64_t>(seconds * SECOND)
         return True
 
     def spin_for(self, int64_t ns):
@@ -240,7 +221,7 @@ cdef class Drive:
         or it has run already. What a signal's handler raises ends it; what was measured so far stays.
         """
         cdef int64_t slack
-        if self.kind == NONE or self.turn:
+        if self.plan.kind == NONE or self.turn:
             raise ValueError("nothing is planned, or it has run already")
         if rig_open_poller(&self.poller, self.count, self.plain) == FAILED:
             raise OSError(errno, os.strerror(errno))
@@ -268,7 +249,7 @@ cdef class Drive:
         for i in range(self.count):
             self.conns[i].fd, self.conns[i].state = FAILED, BROKEN
         self.broken, self.due, self.end, self.began = self.count, FAR, FAR, rig_clock()
-        while (self.kind != CHURN and not rig_get(&self.stopping) and rig_clock() < until
+        while (self.plan.kind != CHURN and not rig_get(&self.stopping) and rig_clock() < until
                and (number < self.count or self.opening)):
             PyErr_CheckSignals()
             with nogil:
@@ -277,7 +258,7 @@ cdef class Drive:
                     number += 1
                 self.until = rig_clock() + LOOK
                 self._look_around(rig_clock())
-        if self.kind != CHURN and self.free.first < 0 and not rig_get(&self.stopping):
+        if self.plan.kind != CHURN and self.free.first < 0 and not rig_get(&self.stopping):
             code = self.code or ECONNRESET
             raise OSError(code, os.strerror(code))
         return True
@@ -287,13 +268,13 @@ cdef class Drive:
         cdef int i
         self.records.idle = 0
         self.began = rig_clock()
-        self.end = self.began + self.seconds
+        self.end = self.began + self.plan.seconds
         self.retry = self.began
-        if self.kind == RATE:
+        if self.plan.kind == RATE:
             self._schedule(True)
-        for i in range(self.count if self.kind != RATE else 0):
-            if self.kind == THINK:
-                push(self.heap, &self.resting, self.began + self._first_pause(), i)
+        for i in range(self.count if self.plan.kind != RATE else 0):
+            if self.plan.kind == THINK:
+                push(self.heap, &self.resting, self.began + first_pause(&self.plan), i)
             else:
                 self._oblige(i, self.began)
 
@@ -315,7 +296,7 @@ cdef class Drive:
             return True
         if now >= self.end + self.timeout:
             return True
-        if self.kind == RATE:
+        if self.plan.kind == RATE:
             return self.due == FAR and self.owing == 0
         return now >= self.end and self.owing == 0
 
@@ -338,7 +319,7 @@ cdef class Drive:
     cdef int64_t _wait_time(self, int64_t now) noexcept nogil:
         """How long there is nothing to do but to wait for sockets."""
         cdef int64_t next_time = min(self.until, self.end if now < self.end else self.end + self.timeout)
-        if self.kind == RATE and self.free.first >= 0 and self.due != FAR:
+        if self.plan.kind == RATE and self.free.first >= 0 and self.due != FAR:
             next_time = min(next_time, self.due - self.spin)
         if self.resting and now < self.end:
             next_time = min(next_time, self.heap[0].until - self.spin)
@@ -372,7 +353,7 @@ cdef class Drive:
         cdef int64_t now = rig_clock()
         cdef int i
         self.records.ran = now - self.began
-        if self.owing == 0 and self.due == FAR and (now >= self.end or self.kind == RATE):
+        if self.owing == 0 and self.due == FAR and (now >= self.end or self.plan.kind == RATE):
             self.records.duration = max(self.end, self.last) - self.began
         else:
             self.records.duration = self.records.ran
@@ -391,20 +372,8 @@ cdef class Drive:
 
     cdef void _schedule(self, bint first) noexcept nogil:
         """Set `due` to the next time at which a request is meant to be sent, FAR where there is none."""
-        if self.by_chance:
-            self.offset = self.offset + exponential(&self.seed, self.gap)
-        else:
-            # Not by adding gaps up: what they are rounded by would add up too.
-            self.offset = 0 if first else self.gap * <double>(self.records.sent + self.records.unsent)
-        self.due = FAR if self.offset >= <double>self.seconds else self.began + <int64_t>self.offset
-
-    cdef int64_t _first_pause(self) noexcept nogil:
-        if self.by_chance:
-            return self._pause()
-        return <int64_t>(chance(&self.seed) * <double>self.pause)
-
-    cdef int64_t _pause(self) noexcept nogil:
-        return <int64_t>exponential(&self.seed, <double>self.pause) if self.by_chance else self.pause
+        cdef int64_t offset = next_offset(&self.plan, 0 if first else self.records.sent + self.records.unsent)
+        self.due = FAR if offset == FAR else self.began + offset
 
     cdef void _ask_due(self) noexcept nogil:
         """Send the requests whose time has come, as far as there are connections for them."""
@@ -436,10 +405,10 @@ cdef class Drive:
         """Its request has come to an end; the plan says when the next one is meant to be sent."""
         cdef Conn *conn = &self.conns[i]
         self.owing = self.owing - 1
-        if now >= self.end or self.kind == RATE:
+        if now >= self.end or self.plan.kind == RATE:
             return
-        if self.kind == THINK:
-            push(self.heap, &self.resting, now + self._pause(), i)
+        if self.plan.kind == THINK:
+            push(self.heap, &self.resting, now + next_pause(&self.plan), i)
         else:
             conn.due, conn.intended = True, now
             self.owing = self.owing + 1
@@ -465,7 +434,7 @@ cdef class Drive:
 
     cdef bint _is_needed(self, int i, int64_t now) noexcept nogil:
         """Whether a connection is to be there without a request of its own."""
-        return self.conns[i].due or (self.kind != CHURN and (now < self.end or self.due != FAR))
+        return self.conns[i].due or (self.plan.kind != CHURN and (now < self.end or self.due != FAR))
 
     cdef void _open(self, int i, int64_t now) noexcept nogil:
         """Begin to connect. What fails at once is tried again later."""
@@ -610,7 +579,7 @@ cdef class Drive:
         """An answer is complete."""
         cdef Conn *conn = &self.conns[i]
         cdef Asked *asked = &self.asked[conn.request]
-        cdef bint stays = (self.kind != CHURN and not conn.answer.close and not conn.cut
+        cdef bint stays = (self.plan.kind != CHURN and not conn.answer.close and not conn.cut
                            and conn.state == WAITING)
         self.last = now
         conn.used = True

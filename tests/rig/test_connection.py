@@ -81,7 +81,7 @@ STATUSES = [204, 200, 200, 200, 200, 200, 200, 200, 200, 302, 200, 200, 404, 500
 def test_a_pipeline(serve: Serve, kind: str) -> None:
     """Of everything, some of it with bodies, twice, and all of it at once.
 
-    What is sent fits into the system's buffers, and no thread does it beside the reading: one of ssl's sockets
+    What is sent fits into the system's buffers, and no thread does it beside the reading: a socket of ssl's
     is for one thread at a time, in Python 3.13.0 at the price of a crash.
     """
     octets = b"".join(request(target=target) for target in PIPELINED) + b"".join(

@@ -157,6 +157,10 @@ def locustfile(plan: Plan, made: str = PROG) -> str:
         raise Refusal(f"scenario {scenario.name!r} is a ramp, and Locust's users have no rate that rises; "
                       "choose another one by --scenario NAME")
     requests = requests_of(scenario, contestant)
+    unknown = [*scenario.shape(), *("expect.matches" for each in requests if each.expect.matches is not None)]
+    if unknown:
+        raise Refusal(f"scenario {scenario.name!r} has {unknown[0]}, which is not for Locust; "
+                      "choose another one by --scenario NAME")
     wait, needed = wait_of(scenario)
     spreads: set[str] = {each.spread for each in requests if each.files is not None}
     digests = any(each.expect.sha256 for each in requests)

@@ -39,7 +39,7 @@ def test_the_command(tmp_path: Path) -> None:
     command = closed.arguments(HERE, question, 8, 1.2, 0.5, 2, tmp_path)
     assert command == [
         "wrk", "-t2", "-c8", "-d2s", "--timeout", "1s", "-s", str(closed.SCRIPT), "-H", "A: b",
-        "http://127.0.0.1:8000/a?b=c", "--", "POST", str(tmp_path / "body")]
+        "http://127.0.0.1:8000/a?b=c", "--", "POST", "1", str(tmp_path / "body")]
     assert (tmp_path / "body").read_bytes() == b"\0body"
 
 

@@ -41,7 +41,7 @@ def test_the_json_has_what_the_schema_says(made: Result) -> None:
     assert one.keys() == {
         "began", "seconds", "requests", "rate", "octets", "errors", "cpu_seconds", "cpu_per_request",
         "memory_peak", "memory", "latency", "uncorrected", "first_byte", "system_calls", "steps",
-        "load_busy", "note"}
+        "load_busy", "note", "calls", "idle"}
     assert {"connect", "read", "timeout", "status", "body"} == one["errors"].keys()
     assert {"count", "min", "mean", "max", "percentiles", "histogram"} <= one["latency"].keys()
     assert one["memory"] == [[1.5, 1 << 20]]
@@ -61,6 +61,21 @@ def test_a_file_is_written_whole_or_not_at_all(made: Result, tmp_path: Path) -> 
         result.save(made, file)
     assert file.read_text() == "before"
     assert os.listdir(tmp_path) == ["result.json"]
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdout"])
+def test_the_standard_output(made: Result, path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """By whatever name; who may write in /dev must not put a file in the place of that."""
+    result.save(made, path)
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(made.to_json()))
+
+
+def test_a_link_stays_one(made: Result, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "link").symlink_to("other/result.json")
+    result.save(made, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert result.load(tmp_path / "other" / "result.json").to_json() == made.to_json()
 
 
 def test_a_file_may_be_read_by_others(made: Result, tmp_path: Path) -> None:

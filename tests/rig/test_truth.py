@@ -3,9 +3,11 @@
 `python -m fastserve.rig.measure.truth` compares figures, on a machine that has nothing else to do.
 """
 
+import argparse
 import math
 import shutil
 import statistics
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,7 +54,6 @@ def test_no_answer_is_faster_than_the_law() -> None:
     assert outcome.requests == 200
     measured = sorted(outcome.latency)
     assert all(found / 1e9 >= delay for found, delay in zip(measured, sorted(law.delays()), strict=True))
-    assert statistics.median(measured) / 1e9 < law.percentile(99)
 
 
 @pytest.mark.slow
@@ -105,3 +106,19 @@ def test_h2load_is_read() -> None:
         [found] = truth.by_h2load(program, plan)
     assert found.remark.startswith("100 answers")
     assert found.percentiles[50] >= 0.002
+
+
+# -- CPU time ----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+def test_cpu_time_is_what_the_kernel_says() -> None:
+    """Within 3 % of /proc, whose ticks are 10 ms. perf sees less where it is late, on a busy machine."""
+    pytest.importorskip("psutil")
+    title, *lines = truth.costs(argparse.Namespace(seconds=3.0)).splitlines()
+    assert title.startswith("CPU time of a request, ")
+    found = {line[:8].strip(): float(line.split()[-1].rstrip("%")) for line in lines}
+    assert {"the rig", "/proc"} <= found.keys()
+    assert found["/proc"] == 0
+    assert abs(found["the rig"]) <= 3, lines

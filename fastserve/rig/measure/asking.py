@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import http.client
 import io
+import re
 import socket
 import ssl
 import time
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ from fastserve.rig.measure.scenario import Expected
 
 PATIENCE = 10.0  # seconds for one answer
 LARGEST = 1 << 31  # octets of an answer that is read to its end
+VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 
 
 class Wrong(Exception):
@@ -64,13 +67,19 @@ class Question:
 
 
 class Seen(NamedTuple):
-    """An answer: ``octets`` of its body, ``whole`` with its head and framing; ``ends`` the connection."""
+    """An answer: ``octets`` of its body, ``whole`` with its head and framing; ``ends`` the connection.
+
+    ``validators`` are fields by which the same can be asked for again, if it has changed; ``found`` is how
+    many different matches there are in its body, of what was looked for.
+    """
 
     status: int
     octets: int
     sha256: str
     whole: int
     ends: bool
+    validators: Mapping[str, str] = {}
+    found: int = 0
 
 
 def address_of(url: str) -> Address:
@@ -81,23 +90,24 @@ def address_of(url: str) -> Address:
 
 
 def ask(address: Address, question: Question, times: int = 1, close: bool = False,
-        patience: float = PATIENCE) -> list[Seen]:
+        patience: float = PATIENCE, pattern: str | None = None) -> list[Seen]:
     """Return that many answers: of one connection as long as the server keeps it, with ``close`` one of each.
 
-    Raises Wrong where something comes that is no answer, or nothing within ``patience`` seconds, and OSError
-    where nobody listens.
+    ``pattern`` is looked for in their bodies. Raises Wrong where something comes that is no answer, or
+    nothing within ``patience`` seconds, and OSError where nobody listens.
     """
     found: list[Seen] = []
     while len(found) < times:
-        with _connected(address, patience) as sock:
+        with connected(address, patience) as sock:
             while len(found) < times:
-                found.append(_asked(sock, address, question, close))
+                found.append(asked(sock, address, question, close, pattern))
                 if close or found[-1].ends:
                     break
     return found
 
 
-def _connected(address: Address, patience: float) -> socket.socket:
+def connected(address: Address, patience: float = PATIENCE) -> socket.socket:
+    """Return a connection, over TLS where the address has it. Raises OSError."""
     plain = socket.create_connection((address.host, address.port), patience)
     if not address.secure:
         return plain
@@ -110,14 +120,19 @@ def _connected(address: Address, patience: float) -> socket.socket:
         raise
 
 
-def _asked(sock: socket.socket, address: Address, question: Question, close: bool) -> Seen:
+def asked(sock: socket.socket, address: Address, question: Question, close: bool = False,
+          pattern: str | None = None) -> Seen:
+    """Return the answer to a question on a connection. Raises Wrong."""
     counted = _Counted(sock)
     answer = http.client.HTTPResponse(counted, method=question.method)  # type: ignore[arg-type]
     try:
         sock.sendall(question.octets(address, close))
         answer.begin()
-        octets, digest = _read(answer, time.monotonic() + (sock.gettimeout() or PATIENCE))
-        return Seen(answer.status, octets, digest, counted.octets, answer.will_close)
+        kept = None if pattern is None else bytearray()
+        octets, digest = _read(answer, time.monotonic() + (sock.gettimeout() or PATIENCE), kept)
+        found = set(re.findall((pattern or "").encode(), kept)) if kept else set()
+        return Seen(answer.status, octets, digest, counted.octets, answer.will_close, _validators(answer),
+                    len(found))
     except http.client.IncompleteRead as error:
         raise Wrong("ended the connection before its answer was whole") from error
     except http.client.RemoteDisconnected as error:
@@ -132,11 +147,20 @@ def _asked(sock: socket.socket, address: Address, question: Question, close: boo
         answer.close()
 
 
-def _read(answer: http.client.HTTPResponse, deadline: float) -> tuple[int, str]:
+def _validators(answer: http.client.HTTPResponse) -> dict[str, str]:
+    """Of the fields of a request that make it conditional, those for which an answer has a value."""
+    given = {asks: answer.getheader(says) for says, asks in VALIDATORS.items()}
+    return {name: value for name, value in given.items() if value}
+
+
+def _read(answer: http.client.HTTPResponse, deadline: float, kept: bytearray | None) -> tuple[int, str]:
+    """Read a body to its end, into ``kept`` where that is asked for."""
     digest, octets = hashlib.sha256(), 0
     while data := answer.read1(1 << 20):
         digest.update(data)
         octets += len(data)
+        if kept is not None:
+            kept += data
         if octets > LARGEST or time.monotonic() > deadline:
             raise Wrong(f"did not end its answer within {octets} octets; what never ends cannot be measured")
     if answer.length:  # octets that were announced, and read1() does not miss
@@ -172,7 +196,7 @@ def verified(address: Address, question: Question, expected: Expected, first: Se
     Raises Wrong where it is not what is expected, or not the same both times.
     """
     try:
-        seen = ask(address, question, 2, close)
+        seen = ask(address, question, 2, close, pattern=expected.matches)
     except OSError as error:
         raise Wrong(f"accepts no connection: {error.strerror or error}") from error
     for each in seen:
@@ -191,7 +215,11 @@ def hold(seen: Seen, expected: Expected, first: Seen | None) -> None:
         raise Wrong(f"answered with {seen.octets} octets instead of {expected.octets}")
     if expected.sha256 is not None and seen.sha256 != expected.sha256.lower():
         raise Wrong(f"answered with another body: its SHA-256 is {seen.sha256}")
-    same = expected.same if expected.same is not None else expected.octets is None and expected.sha256 is None
+    if expected.found is not None and seen.found != expected.found:
+        raise Wrong(f"has {seen.found} different matches of {expected.matches!r} in its answer instead of "
+                    f"{expected.found}")
+    said = (expected.octets, expected.sha256, expected.matches)
+    same = expected.same if expected.same is not None else said == (None, None, None)
     if same and first is not None and seen.sha256 != first.sha256:
         raise Wrong(f"answered with another body than the first contestant: {seen.octets} octets, "
                     f"and there {first.octets}")

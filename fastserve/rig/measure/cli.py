@@ -39,12 +39,15 @@ def add_parser(commands: Any) -> None:
         help="requests a second; without it, as many as there can be")
     add("--scenario", action="append", metavar="NAME", help="only this scenario (may be repeated)")
     add("--contestant", action="append", metavar="NAME", help="only this contestant (may be repeated)")
+    add("--all", action="store_true", help="also the scenarios and contestants that are optional")
+    add("--system-calls", action="store_true", help="count them too, by strace, in a round of their own")
     add("--quick", action="store_true",
         help="two rounds of one second without a warm-up, to see whether it works at all")
     add("--json", metavar="OUT", help="write the result, for report and --compare")
     add("--csv", metavar="OUT", help="write a row for each round")
     add("--html", metavar="OUT", help="write one page with charts")
     add("--svg", metavar="OUT", help="write one picture, as for a README")
+    add("--markdown", metavar="OUT", help="write tables, as for a README or the summary of a CI job")
     add("--compare", nargs=2, metavar=("OLD.json", "NEW.json"), help="say what differs between two results")
     add("--threshold", type=compare.threshold, default=0.05, metavar="SHARE",
         help="how much worse ends --compare with status 1 (default: 5%%)")
@@ -61,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     plan = plan_of(options)
     outputs: Outputs = [(path, write) for path, write in (
         (options.json, result.save), (options.csv, write_csv), (options.html, write_html),
-        (options.svg, write_svg)) if path]
+        (options.svg, write_svg), (options.markdown, write_markdown)) if path]
     for path, _ in outputs:
         check_writable(path)
     with terminal.watching() as watcher:
@@ -71,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
 
 def finish(found: Result, outputs: Outputs) -> int:
     """Show a result, write it, and return the exit status."""
-    is_taken = any(path in ("-", "/dev/stdout") for path, _ in outputs)
+    is_taken = any(path in result.STDOUT for path, _ in outputs)
     terminal.show(found, sys.stderr if is_taken else sys.stdout)
     for path, write in outputs:
         write(found, path)
@@ -95,7 +98,8 @@ def plan_of(options: argparse.Namespace) -> scenario.Plan:
         plan = scenario.of_addresses(urls)
     said = {name: getattr(options, name) for name in ("seconds", "rounds", "connections", "rate")}
     quick = QUICK if options.quick else {}
-    return plan.chosen(options.scenario, options.contestant).changed(
+    quick = {**quick, "system_calls": True} if options.system_calls else quick
+    return plan.chosen(options.scenario, options.contestant, options.all).changed(
         **{**quick, **{name: value for name, value in said.items() if value is not None}})
 
 
@@ -128,6 +132,13 @@ def write_svg(found: Result, path: str) -> None:
     from fastserve.rig.report import cli, svg
 
     cli.write(path, svg.make_svg(found.to_json()))
+
+
+def write_markdown(found: Result, path: str) -> None:
+    """Write lines and tables. Raises Refusal."""
+    from fastserve.rig.report import as_markdown, cli
+
+    cli.write(path, as_markdown.make_markdown(found.to_json()))
 
 
 def check_writable(path: str) -> None:

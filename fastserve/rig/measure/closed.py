@@ -47,11 +47,15 @@ class Said(NamedTuple):
 
 
 def run(address: Address, question: Question, connections: int, seconds: float, timeout: float,
-        cores: list[int]) -> Said:
-    """Load a server for ``seconds``, rounded up to whole ones. Raises Wrong where wrk does not end."""
+        cores: list[int], pipeline: int = 1) -> Said:
+    """Load a server for ``seconds``, rounded up to whole ones; ``pipeline`` requests are sent at once.
+
+    Raises Wrong where wrk does not end.
+    """
     number = threads(connections, cores)
     with tempfile.TemporaryDirectory() as folder:
-        command = arguments(address, question, connections, seconds, timeout, number, Path(folder))
+        command = arguments(address, question, connections, seconds, timeout, number, Path(folder),
+                            pipeline)
         return Said(_said(command, math.ceil(seconds) + PATIENCE, cores), number)
 
 
@@ -61,13 +65,13 @@ def threads(connections: int, cores: list[int]) -> int:
 
 
 def arguments(address: Address, question: Question, connections: int, seconds: float, timeout: float,
-              number: int, folder: Path) -> list[str]:
+              number: int, folder: Path, pipeline: int = 1) -> list[str]:
     """Return the command. A body is put into a file in ``folder``."""
     command = ["wrk", f"-t{number}", f"-c{connections}", f"-d{math.ceil(seconds)}s",
                "--timeout", f"{math.ceil(timeout)}s", "-s", str(SCRIPT)]
     for name, value in question.headers.items():
         command += ["-H", f"{name}: {value}"]
-    command += [address.url(question.target), "--", question.method]
+    command += [address.url(question.target), "--", question.method, str(pipeline)]
     if question.body:
         file = folder / "body"
         file.write_bytes(question.body)
@@ -84,8 +88,11 @@ def figures(said: str) -> dict[str, Any]:
     raise Wrong(f"wrk failed: {said.strip().splitlines()[-1] if said.strip() else 'without a word'}")
 
 
-def load_of(said: Said, connections: int, status: int) -> Load:
-    """Return the load that wrk tells of; ``status`` is the one that answers are to have. Raises Wrong."""
+def load_of(said: Said, connections: int, status: int, pipeline: int = 1) -> Load:
+    """Return the load that wrk tells of; ``status`` is the one that answers are to have. Raises Wrong.
+
+    There are no latencies where several requests are sent at once: wrk tells how long all of them took.
+    """
     told = figures(said.text)
     requests, refused, late = int(told["requests"]), int(told["refused"]), int(told["timeout"])
     told_counts = {int(value): int(count) for value, count in told["latency"]}
@@ -95,7 +102,7 @@ def load_of(said: Said, connections: int, status: int) -> Load:
     seconds = told["microseconds"] / 1e6
     busy = told["cpu"] / max(seconds, 1e-9) / said.threads
     limit = f"wrk took {busy:.0%} of its core" if busy > BUSY else ""
-    latency = Latency.from_counts(counts.items())
+    latency = Latency.from_counts(counts.items() if pipeline == 1 else [])
     return Load(requests, seconds, int(told["octets"]), errors, latency, busy=busy, limit=limit)
 
 

@@ -40,11 +40,12 @@ class Place:
     site: Path
     here: Path
     port: int
+    scenario: str
 
     def filled(self, text: str) -> str:
         """Return a text with its places taken; braces around anything else stay."""
         values = {"port": self.port, "folder": self.folder, "site": self.site, "here": self.here,
-                  "python": sys.executable, "user": _user()}
+                  "scenario": self.scenario, "python": sys.executable, "user": _user()}
         for name, value in values.items():
             text = text.replace(f"{{{name}}}", str(value))
         return text
@@ -92,11 +93,16 @@ def lay_out(files: dict[str, File], folder: Path) -> Path:
     site = folder / "site"
     site.mkdir()
     for name, file in files.items():
-        if file.tree is None:
+        if file.tree is None and file.entries is None:
             _write(folder / name, file)
-        for number in range(file.tree or 0):
-            _write(folder / name / tree_name(number), file)
+        for inner in inside(file):
+            _write(folder / name / inner, file)
     return site
+
+
+def inside(file: File) -> list[str]:
+    """The names of the files that one stands for, below its own; none where it is one itself."""
+    return [*map(tree_name, range(file.tree or 0)), *map("entry-{:05d}.txt".format, range(file.entries or 0))]
 
 
 def tree_name(number: int) -> str:
@@ -116,7 +122,7 @@ def running(contestant: Contestant, scenario: Scenario, folder: Path, site: Path
         yield _found(contestant, scenario)
         return
     folder.mkdir(parents=True)
-    place = Place(folder, site, here, _port(contestant))
+    place = Place(folder, site, here, _port(contestant), scenario.name)
     command = [place.filled(word) for word in contestant.command]
     command[0] = program(command[0]) or command[0]
     for name, text in contestant.config.items():

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
-from fastserve.rig.measure import contestants, loads, machine, observe, result
+from fastserve.rig.measure import contestants, idle, loads, machine, observe, result
 from fastserve.rig.measure.asking import Seen, Wrong
 from fastserve.rig.measure.contestants import Server
 from fastserve.rig.measure.interruptions import INTERRUPTIONS
@@ -62,6 +62,7 @@ class Engine:
         self._site = self._folder = Path()
         self._first: dict[str, list[Seen]] = {}
         self._limited: set[str] = set()
+        self._places = 0
         pins = [self._pins(each) for each in plan.scenarios]
         servers, load = (sorted({core for pair in pins for core in pair[side]}) for side in (0, 1))
         self.result = Result(
@@ -73,6 +74,7 @@ class Engine:
         Latency.from_counts([])  # what it needs should be missed now, not behind the first round
         for scenario in self._plan.scenarios:
             loads.ensure_possible(scenario, self._plan.contestants)
+            idle.ensure_possible(scenario.idle)
         facts = self.result.machine
         observe.ensure_usable([*facts.server_cores, *facts.load_cores])
         observe.ensure_usable(core for each in self._plan.contestants for core in each.cores or ())
@@ -134,25 +136,48 @@ class Engine:
         entry = result.Scenario(scenario.name, scenario.title, scenario.kind, told)
         self.result.scenarios.append(entry)
         # Who waits here and looks at the servers must not do so on their cores.
-        with observe.pinned(load_cores), contextlib.ExitStack() as stack:
-            field_ = self._entered(scenario, entry, stack, cores, load_cores)
+        with observe.pinned(load_cores):
+            (self._beside_idle if scenario.idle else self._in_turns)(scenario, entry, cores, load_cores)
+
+    def _in_turns(self, scenario: Scenario, entry: result.Scenario, cores: list[int], load_cores: list[int]
+                  ) -> None:
+        with contextlib.ExitStack() as stack:
+            field_ = self._entered(self._field(scenario), scenario, entry, stack, cores, load_cores)
             for number in range(scenario.rounds):
                 for name, runner in list(field_.items()):
-                    self._watcher.doing(f"{scenario.name}: round {number + 1} of {scenario.rounds}", name)
-                    with self._guarded(name, scenario, entry, field_):
-                        runner.entry.rounds.append(self._round(runner, scenario))
-                    self._watcher.spent(_seconds(scenario))
+                    self._take_turn(number, name, runner, scenario, entry, field_)
             if scenario.system_calls:
                 self._count_calls(scenario, entry, field_)
 
-    def _entered(self, scenario: Scenario, entry: result.Scenario, stack: contextlib.ExitStack,
-                 cores: list[int], load_cores: list[int]) -> dict[str, Runner]:
+    def _beside_idle(self, scenario: Scenario, entry: result.Scenario, cores: list[int], load_cores: list[int]
+                     ) -> None:
+        """One runs at a time, and anew for each round: who has had many connections once keeps the memory."""
+        field_ = {each.name: each for each in self._field(scenario)}
+        for number in range(scenario.rounds):
+            for name, contestant in list(field_.items()):
+                with contextlib.ExitStack() as stack:
+                    found = self._entered([contestant], scenario, entry, stack, cores, load_cores)
+                    if runner := found.get(name):
+                        self._take_turn(number, name, runner, scenario, entry, found)
+                if name not in found:
+                    del field_[name]
+
+    def _take_turn(self, number: int, name: str, runner: Runner, scenario: Scenario, entry: result.Scenario,
+                   field_: dict[str, Runner]) -> None:
+        self._watcher.doing(f"{scenario.name}: round {number + 1} of {scenario.rounds}", name)
+        with self._guarded(name, scenario, entry, field_):
+            runner.entry.rounds.append(self._round(runner, scenario))
+        self._watcher.spent(_seconds(scenario))
+
+    def _entered(self, field_: Sequence[Contestant], scenario: Scenario, entry: result.Scenario,
+                 stack: contextlib.ExitStack, cores: list[int], load_cores: list[int]) -> dict[str, Runner]:
         """Those that run, have answered as they should, and are warm."""
         found: dict[str, Runner] = {}
-        for contestant in self._field(scenario):
+        for contestant in field_:
             self._watcher.doing(f"{scenario.name}: starting", contestant.name)
             own = cores if contestant.cores is None else list(contestant.cores)
-            place = self._folder / f"{len(self.result.scenarios)}-{contestant.name.replace(' ', '-')}"
+            self._places += 1
+            place = self._folder / f"{self._places}-{contestant.name.replace(' ', '-')}"
             with self._guarded(contestant.name, scenario, entry, found), contextlib.ExitStack() as ending:
                 server = ending.enter_context(contestants.running(
                     contestant, scenario, place, self._site, self._plan.here, own or self._usable))
@@ -160,8 +185,12 @@ class Engine:
                 runner = self._verified(server, loader, scenario)
                 with INTERRUPTIONS.held():
                     runner.ending = stack.enter_context(ending.pop_all())
-                entry.contestants.append(runner.entry)
                 found[contestant.name] = runner
+                known = {each.name: each for each in entry.contestants}
+                if contestant.name in known:  # of a round before
+                    runner.entry = known[contestant.name]
+                else:
+                    entry.contestants.append(runner.entry)
         return found
 
     def _verified(self, server: Server, loader: Loader, scenario: Scenario) -> Runner:
@@ -196,8 +225,21 @@ class Engine:
         began = time.monotonic() - self._began
         if scenario.kind == "ramp":
             return self._ramp(runner, scenario, began)
+        if scenario.idle:
+            return self._idle_round(runner, scenario, began)
         load, watch = self._loaded(runner, scenario.seconds, scenario.rate)
         return _round_of(load, watch, began)
+
+    def _idle_round(self, runner: Runner, scenario: Scenario, began: float) -> Round:
+        """The load without idle connections, and then beside them."""
+        without, watch = self._loaded(runner, scenario.seconds, scenario.rate)
+        cost, before = _each(watch.cpu_seconds, without.requests), _resident(runner)
+        with idle.connections(runner.server.address, runner.loader.question, scenario.idle):
+            grown = (_resident(runner) - before) / scenario.idle if runner.tree else None
+            load, watch = self._loaded(runner, scenario.seconds, scenario.rate)
+        found = _round_of(load, watch, began)
+        found.idle = result.Idle(scenario.idle, grown, without.rate, cost)
+        return found
 
     def _loaded(self, runner: Runner, seconds: float, rate: float | None) -> tuple[Load, observe.Watch]:
         with observe.Watch(runner.tree, self._began) as watch:
@@ -246,13 +288,19 @@ class Engine:
                 except observe.Untraced as why:
                     self._watcher.tell(f"{name}: system calls are not counted: {why}")
                     continue
-                calls = sum(observe.counted(output.read_text("utf-8", "replace")).values())
-                runner.entry.rounds[-1].system_calls = _each(calls, runner.loader.read(made).requests)
+                calls, last = observe.counted(output.read_text("utf-8", "replace")), runner.entry.rounds[-1]
+                requests = runner.loader.read(made).requests
+                last.system_calls = _each(sum(calls.values()), requests)
+                last.calls = {name: number / requests for name, number in calls.items() if requests}
 
 
 def _seconds(scenario: Scenario) -> float:
     """Of a round."""
-    return scenario.seconds * (len(scenario.rates()) or 1)
+    return scenario.seconds * (len(scenario.rates()) or (2 if scenario.idle else 1))
+
+
+def _resident(runner: Runner) -> int:
+    return runner.tree.resident() if runner.tree else 0
 
 
 def is_carried(load: Load, rate: float, scenario: Scenario) -> bool:

@@ -28,6 +28,8 @@ def tool(scenario: Scenario) -> str:
     """Return who makes the load: wrk, where it is there, for closed loops that it knows, else drive."""
     if scenario.driver != "auto":
         return scenario.driver
+    if scenario.pipeline > 1:
+        return "wrk"
     return "wrk" if scenario.kind == "closed" and scenario.method != "HEAD" and closed.is_there() else "drive"
 
 
@@ -40,7 +42,8 @@ def ensure_possible(scenario: Scenario, contestants: Iterable[Contestant]) -> No
     """Raise Refusal where the load of a scenario cannot be made."""
     name = tool(scenario)
     if name == "wrk" and not closed.is_there():
-        raise Refusal(f"scenario {scenario.name!r} asks for wrk, which is not installed; leave driver out")
+        mend = "leave driver out" if scenario.driver == "wrk" else "leave pipeline out"
+        raise Refusal(f"scenario {scenario.name!r} asks for wrk, which is not installed; {mend}")
     for each in contestants:
         if name == "drive" and (each.tls or (each.url or "").startswith("https:")):
             raise Refusal(f"{each.name}: only wrk measures TLS, in closed loops; leave it out of the others")
@@ -82,11 +85,18 @@ class Loader:
         self._sizes: list[int] = []  # of the answers that were verified, whole
         self._bodies: list[int] = []
 
+    @property
+    def question(self) -> Question:
+        """What is asked, or first of all."""
+        return self._parts[0].question
+
     def verify(self, first: Sequence[Seen] | None) -> list[Seen]:
         """Return the answers to what will be asked, of a large mixture to some of it, read by hand.
 
         ``first`` are those of the first contestant. Raises Wrong where one is not what is expected.
         """
+        if self._scenario.conditional:
+            self._parts = [self._conditional(each) for each in self._parts]
         seen: list[Seen] = []
         for at in verified(len(self._parts)):
             part = self._parts[at]
@@ -96,6 +106,15 @@ class Loader:
             raise Wrong("does not say that it ends its connection, which wrk must know; leave driver out")
         self._sizes, self._bodies = [each.whole for each in seen], [each.octets for each in seen]
         return seen
+
+    def _conditional(self, part: Part) -> Part:
+        """The same, if it has changed since this server told of it; which it has not."""
+        [whole] = asking.ask(self._address, part.question, close=self.closes, pattern=part.expected.matches)
+        asking.hold(whole, replace(part.expected, status=None), None)
+        if not whole.validators:
+            raise Wrong("its answers have no validator")
+        question = replace(part.question, headers={**part.question.headers, **whole.validators})
+        return replace(part, question=question, expected=Expected(304, 0))
 
     def run(self, seconds: float, rate: float | None = None) -> Made:
         """Load the server for so long, at a ``rate`` (requests a second) where it is not the scenario's.
@@ -113,8 +132,9 @@ class Loader:
         said, connections = made.said, self._scenario.connections
         if isinstance(said, driver.Outcome):
             return self._of_outcome(said)
-        load = closed.load_of(said, connections, status_of(self._parts[0]))
-        load.ensure_answers_of(self._sizes[0], connections)
+        pipeline = self._scenario.pipeline
+        load = closed.load_of(said, connections, status_of(self._parts[0]), pipeline)
+        load.ensure_answers_of(self._sizes[0], connections * pipeline)
         if self.closes and made.opened is not None and made.opened < RECONNECTED * load.requests:
             raise Wrong(f"took {made.opened} connections for {load.requests} requests")
         return load
@@ -126,7 +146,7 @@ class Loader:
         if self.closes:
             question = replace(question, headers={**question.headers, "Connection": "close"})
         return closed.run(self._address, question, scenario.connections, seconds, scenario.timeout,
-                          self._cores)
+                          self._cores, scenario.pipeline)
 
     # -- drive -----------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from fastserve.rig.measure.latency import Latency
 from fastserve.words import Refusal, reason
 
 SCHEMA: Final = 1
+STDOUT: Final = ("-", "/dev/stdout")
 KINDS: Final = ("closed", "rate", "ramp", "churn", "mixed", "think")
 
 
@@ -50,6 +51,16 @@ class Step:
 
 
 @dataclass
+class Idle:
+    """The connections beside which a round was, what each took of memory, and how it was without them."""
+
+    connections: int
+    octets_each: float | None
+    rate_without: float
+    cpu_without: float | None  # seconds of a request
+
+
+@dataclass
 class Round:
     """One contestant under load once. Of a ramp ``rate`` is the saturation point, and the figures are its."""
 
@@ -66,10 +77,20 @@ class Round:
     memory: list[tuple[float, int]] = field(default_factory=list)
     uncorrected: Latency | None = None
     first_byte: Latency | None = None
-    system_calls: float | None = None
+    system_calls: float | None = None  # of a request
+    calls: dict[str, float] = field(default_factory=dict)  # the same by their names
+    idle: Idle | None = None
     note: str = ""  # why the figures may not be the server's own
     load_busy: float | None = None  # share of its core that the load took; near 1 it is the load's limit
     steps: list[Step] = field(default_factory=list)
+
+    def idle_octets(self) -> float | None:
+        """Return what an idle connection takes of memory, None where there were none or nobody knows."""
+        return self.idle.octets_each if self.idle else None
+
+    def rate_kept(self) -> float | None:
+        """Return the part of the rate that is left beside idle connections, None where there were none."""
+        return self.rate / self.idle.rate_without if self.idle and self.idle.rate_without else None
 
 
 @dataclass
@@ -173,17 +194,17 @@ def load(path: str | os.PathLike[str]) -> Result:
 
 
 def save(result: Result, path: str | os.PathLike[str]) -> None:
-    """Write a file, whole or not at all, or for "-" to the standard output.
+    """Write a file, whole or not at all, or to the standard output.
 
     Raises Refusal where it cannot be written.
     """
     text = json.dumps(result.to_json(), indent=1, allow_nan=False) + "\n"
-    if path == "-":
+    if path in STDOUT:
         sys.stdout.write(text)
         return
-    target = Path(path)
+    target = Path(path).resolve()  # a link stays one
     try:
-        if target.exists() and not target.is_file():  # /dev/stdout
+        if target.exists() and not target.is_file():  # a pipe
             target.write_text(text, "utf-8")
             return
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as file:

@@ -19,6 +19,7 @@ from fastserve.words import Refusal, reason
 Kind = Literal["closed", "rate", "ramp", "churn", "mixed", "think"]
 Driver = Literal["auto", "wrk", "drive"]
 RATED: Final = ("rate", "mixed")  # those that can have a rate
+SHAPES: Final = ("pipeline", "conditional", "idle")  # that make a load another one than its kind says
 DEFAULT_STEPS: Final = 24  # of a progression without an end
 FASTEST: Final = 1e7  # requests a second, more than any load can ask for
 MOST_STEPS: Final = 1000  # of one with an end
@@ -29,13 +30,15 @@ NAME: Final = re.compile(r"[\w.+@:\[\]-]+( [\w.+@:\[\]-]+)*")
 class Expected:
     """What an answer must be; what is None is not looked at.
 
-    ``same``: the body must be that of the first contestant, as it must where neither ``octets`` nor
-    ``sha256`` is said.
+    ``same``: the body must be that of the first contestant, as it must where nothing else is said of it.
+    ``matches`` is a regular expression, and ``found`` how many matches of it there must be that differ.
     """
 
     status: int | None = None
     octets: int | None = None
     sha256: str | None = None
+    matches: str | None = None
+    found: int | None = None
     same: bool | None = None
 
     def over(self, other: Expected) -> Expected:
@@ -46,7 +49,8 @@ class Expected:
 
 @dataclass(frozen=True)
 class File:
-    """A file of the site, or with ``tree`` as many of them below a folder, NN/NN.txt.
+    """A file of the site, or as many of them below a folder: with ``tree`` NN/NN.txt, with ``entries`` all in
+    it, entry-NNNNN.txt.
 
     The octets are those that the rig's origin sends for /bytes/``octets``?seed=``seed``; or it is ``text``.
     """
@@ -54,6 +58,7 @@ class File:
     octets: int = 0
     seed: int = 0
     tree: int | None = None
+    entries: int | None = None
     text: str | None = None
 
 
@@ -130,11 +135,19 @@ class Scenario(Settings):
     p99_limit: float = 0.1  # seconds; a step whose p99 is above has not been carried
     reached_limit: float = 0.95  # of the asked rate; as well a step that stays below
     requests: tuple[Request, ...] = ()
+    pipeline: int = 1  # requests that are sent at once, before the first of their answers has come
+    conditional: bool = False  # asked with the validators that the contestant has given (RFC 9110, 13.1)
+    idle: int = 0  # connections beside those of the load, which have been answered once and stay
     expect: Expected = field(default_factory=Expected)
+    optional: bool = False  # measured where it is named, or all is asked for
 
     def rates(self) -> list[float]:
         """The rates of a ramp, ascending."""
         return self.steps.rates() if isinstance(self.steps, Progression) else sorted(self.steps or ())
+
+    def shape(self) -> list[str]:
+        """Return the names of what makes this load another one than its kind says."""
+        return [name for name in SHAPES if getattr(self, name) != DEFAULTS[name]]
 
     def told(self) -> dict[str, Any]:
         """Return the settings as a result tells them: those of its kind."""
@@ -143,8 +156,12 @@ class Scenario(Settings):
         names += {"rate": ["rate", "arrivals"], "mixed": ["rate", "arrivals", "requests"],
                   "think": ["think", "thinking"],
                   "ramp": ["arrivals", "p99_limit", "reached_limit"]}.get(self.kind, [])
+        names += self.shape()
         told = {name: shaped.plain(getattr(self, name)) for name in names}
         return {"rate": None, **told, **({"steps": self.rates()} if self.kind == "ramp" else {})}
+
+
+DEFAULTS: Final = {each.name: each.default for each in fields(Scenario)}
 
 
 @dataclass(frozen=True)
@@ -152,7 +169,8 @@ class Contestant:
     """A server: how it is started, or by ``url`` where one is that runs.
 
     In ``command``, ``version``, ``config``, ``environment`` and ``path`` are replaced {port}, {folder} (its
-    own, with its config), {site} (of [files]), {here} (the scenario file's), {python} and {user}.
+    own, with its config), {site} (of [files]), {here} (the scenario file's), {scenario} (its name), {python}
+    and {user}.
     """
 
     name: str = ""
@@ -171,6 +189,7 @@ class Contestant:
     needs: tuple[str, ...] = ()  # programs and modules of Python
     expect: Expected = field(default_factory=Expected)
     scenarios: tuple[str, ...] | None = None
+    optional: bool = False  # as a scenario's
 
     def target(self, scenario: Scenario) -> str:
         """Return the path that this contestant is asked for."""
@@ -189,10 +208,14 @@ class Plan:
     contestants: tuple[Contestant, ...]
     scenarios: tuple[Scenario, ...]
 
-    def chosen(self, scenarios: list[str] | None, contestants: list[str] | None) -> Plan:
-        """Return the part with these names, all where None. Raises Refusal where there is no such name."""
-        return replace(self, scenarios=_named("scenario", self.scenarios, scenarios),
-                       contestants=_named("contestant", self.contestants, contestants))
+    def chosen(self, scenarios: list[str] | None, contestants: list[str] | None, everything: bool = False
+               ) -> Plan:
+        """Return the part with these names; where None all that is not optional, or ``everything``.
+
+        Raises Refusal where there is no such name.
+        """
+        return replace(self, scenarios=_named("scenario", self.scenarios, scenarios, everything),
+                       contestants=_named("contestant", self.contestants, contestants, everything))
 
     def changed(self, **settings: Any) -> Plan:
         """Return the plan with settings of the command line, those that are not None, for every scenario."""
@@ -296,9 +319,13 @@ def _path_of(url: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def _named(what: str, all_of_them: tuple[Any, ...], names: list[str] | None) -> tuple[Any, ...]:
+def _named(what: str, all_of_them: tuple[Any, ...], names: list[str] | None, everything: bool
+           ) -> tuple[Any, ...]:
     if not names:
-        return all_of_them
+        usual = tuple(each for each in all_of_them if everything or not each.optional)
+        if all_of_them and not usual:
+            raise Refusal(f"every {what} is optional; say which one, or --all")
+        return usual
     known = {each.name: each for each in all_of_them}
     for name in names:
         if name not in known:
@@ -363,13 +390,15 @@ def _check_scenario(scenario: Scenario) -> None:
     if not NAME.fullmatch(scenario.name):
         raise Refusal(f"{where}: a name has letters, digits and . _ - + @")
     for name, least in (("connections", 1), ("seconds", 0.1), ("rounds", 1), ("warm_up", 0), ("timeout", 0.1),
-                        ("think", 0), ("p99_limit", 0), ("reached_limit", 0)):
+                        ("think", 0), ("p99_limit", 0), ("reached_limit", 0), ("pipeline", 1), ("idle", 0)):
         if getattr(scenario, name) < least:
             raise Refusal(f"{where}.{name} is {getattr(scenario, name):g}; it must be at least {least:g}")
     for path in [*([scenario.path] if scenario.path else []), *(each.path for each in scenario.requests)]:
         _check_path(where, path)
     for fields_ in [scenario.headers, *(each.headers for each in scenario.requests)]:
         _check_fields(where, fields_)
+    for expected in [scenario.expect, *(each.expect for each in scenario.requests)]:
+        _check_expected(where, expected)
     _check_kind(where, scenario)
 
 
@@ -381,6 +410,15 @@ def _check_fields(where: str, lines: dict[str, str]) -> None:
             words.header(name, value)
         except Refusal as refusal:
             raise Refusal(f"{where}.headers: {refusal}") from refusal
+
+
+def _check_expected(where: str, expected: Expected) -> None:
+    if (expected.matches is None) != (expected.found is None):
+        raise Refusal(f"{where}.expect: matches and found go together: of what, and how many")
+    try:
+        re.compile(expected.matches or "")
+    except re.error as error:
+        raise Refusal(f"{where}.expect: {expected.matches!r} is no regular expression: {error}") from error
 
 
 def _check_kind(where: str, scenario: Scenario) -> None:
@@ -395,8 +433,9 @@ def _check_kind(where: str, scenario: Scenario) -> None:
     if kind == "mixed" and not scenario.requests:
         raise Refusal(f"{where} is mixed; say requests = [{{path = \"/a\", weight = 3}}, {{path = \"/b\"}}]")
     for name, kinds in (("rate", RATED), ("steps", ("ramp",)), ("requests", ("mixed",)),
-                        ("think", ("think",))):
-        if getattr(scenario, name) and kind not in kinds:
+                        ("think", ("think",)), ("pipeline", ("closed",)), ("idle", ("closed",)),
+                        ("conditional", ("closed", "churn", "rate", "think", "ramp"))):
+        if getattr(scenario, name) != DEFAULTS[name] and kind not in kinds:
             raise Refusal(f"{where}.{name} is for kind {' or '.join(kinds)}, and this is {kind}")
     for rate in [*([] if scenario.rate is None else [scenario.rate]), *scenario.rates()]:
         if not 0 < rate <= FASTEST:
@@ -405,6 +444,8 @@ def _check_kind(where: str, scenario: Scenario) -> None:
         raise Refusal(f"{where}: wrk has no {kind}; leave driver out")
     if scenario.driver == "wrk" and scenario.method == "HEAD":
         raise Refusal(f"{where}: wrk would wait for the body that answers to HEAD have not; leave driver out")
+    if scenario.driver == "drive" and scenario.pipeline > 1:
+        raise Refusal(f"{where}: only wrk sends several requests at once; leave driver out")
     for each in scenario.requests:
         if each.weight <= 0 or (each.files is not None and (each.files < 1 or "{file}" not in each.path)):
             raise Refusal(f"{where}: request {each.path!r} needs a weight above 0, and {{file}} for files")
@@ -421,5 +462,8 @@ def _check_file(name: str, file: File) -> None:
     parts = Path(name).parts
     if parts[:1] != ("site",) or len(parts) < 2 or ".." in parts:
         raise Refusal(f"files: {name!r} must be below site/, as \"site/{Path(name).name or 'name'}\"")
-    if file.octets < 0 or (file.tree is not None and file.tree < 1):
+    numbers = [each for each in (file.tree, file.entries) if each is not None]
+    if len(numbers) > 1:
+        raise Refusal(f"files: {name!r} is a tree or a folder with entries, not both")
+    if file.octets < 0 or min(numbers, default=1) < 1:
         raise Refusal(f"files: {name!r} has a number below what there can be")

@@ -15,7 +15,7 @@ from typing import Any, Final, TextIO
 from fastserve.rig.measure import compare
 from fastserve.rig.measure.compare import CPU, RATE, Comparison, Figure, Ratio
 from fastserve.rig.measure.result import Contestant, Result, Round, Scenario
-from fastserve.rig.report import units
+from fastserve.rig.report import figures, units
 
 Rows = list[tuple[str, ...]]
 Writer = Callable[[float | None], str]
@@ -101,6 +101,8 @@ def show(result: Result, stream: TextIO | None = None) -> None:
     stream = stream or sys.stdout
     for scenario in result.scenarios:
         _print(heading(scenario), rows(scenario), stream)
+        if called := calls(scenario):
+            _print(f"{scenario.name}: system calls of a request", called, stream)
     for name, why in result.left_out.items():
         print(encodable(f"left out: {name}: {why}", stream), file=stream)
     if result.interrupted:
@@ -147,7 +149,7 @@ def rows(scenario: Scenario) -> Rows:
     rate = "saturation" if scenario.kind == "ramp" else "requests/s"
     beside = f"{'CPU' if compared is CPU else 'rate'} x {first.name}"
     table: Rows = [("", rate, "p50", "p99", "p99.9", "CPU/request", "memory", beside, "95 %", "errors",
-                    "system calls")]
+                    "system calls", "idle, each", "rate kept")]
     for each in contestants:
         ratio = compare.pairwise(compare.values(each, compared), compare.values(first, compared))
         table.append((each.name, _median(each, lambda one: one.rate, units.plain),
@@ -157,8 +159,17 @@ def rows(scenario: Scenario) -> Rows:
                       units.ratio(ratio.value) if ratio else units.NOTHING,
                       _ends(ratio) if ratio and each is not first else "",
                       str(sum(one.errors.total for one in each.rounds) or ""),
-                      _median(each, lambda one: one.system_calls, units.plain, "")))
+                      _median(each, lambda one: one.system_calls, units.plain, ""),
+                      _median(each, Round.idle_octets, units.octets, ""),
+                      _median(each, Round.rate_kept, units.ratio, "")))
     return _without_empty(table)
+
+
+def calls(scenario: Scenario) -> Rows:
+    """Return the system calls of a request by their names, a column for each contestant; [] without any."""
+    found = {each.name: one.calls for each in scenario.contestants for one in each.rounds if one.calls}
+    rows = figures.by_call(found)
+    return [("", *found), *((name, *map(units.plain, each)) for name, each in rows)] if rows else []
 
 
 def title(figure: Figure) -> str:

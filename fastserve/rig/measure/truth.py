@@ -2,7 +2,8 @@
 
 Each measures a server whose latencies are known (lawful.py), and is compared with the law: once with delays,
 once with a server that stalls. On a machine that is busy otherwise the server cannot keep its law; so what it
-did itself is told too. Knows the driver and h2load; not what is measured with them otherwise. People call it.
+did itself is told too. And the CPU time of a request is held against the kernel's own accounts. Knows the
+driver, h2load and perf; not what is measured with them otherwise. People call it.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ import functools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from fastserve.rig.measure import observe
 from fastserve.rig.measure.driver import Outcome, Plan, Request, drive
 from fastserve.rig.measure.latency import rank
 from fastserve.rig.measure.lawful import Law
@@ -29,6 +33,7 @@ PERCENTILES: Final = (50, 95, 99, 99.9)
 CLOSE: Final = 0.02  # of the law's value,
 NEAR: Final = 0.2e-3  # or so many seconds: how far off an instrument may be
 GRACE: Final = 30.0
+ATTACHING: Final = 0.5  # seconds that perf is given
 
 REQUEST: Final = Request(b"GET / HTTP/1.1\r\nHost: truth\r\n\r\n", 200, 2)
 
@@ -51,6 +56,7 @@ class Server:
         command = [sys.executable, "-m", "fastserve.rig.measure.lawful", law.to_json()]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout
+        self.pid = self._process.pid
         self.address = "127.0.0.1", int(self._process.stdout.readline())
         self.took: list[float] = []
 
@@ -180,6 +186,52 @@ def measured(options: argparse.Namespace, law: Law, plans: Sequence[Plan]) -> li
     return rows
 
 
+# -- CPU time -----------------------------------------------------------------------------------------
+
+
+def costs(options: argparse.Namespace) -> str:
+    """CPU time of a request in a closed loop: as the engine has it, by /proc, and by perf, if it is there."""
+    server_cores, own = cores()
+    plan = Plan(("127.0.0.1", 0), (REQUEST,), "closed", 16, options.seconds, cores=own)
+    with running(Law(cores=server_cores)) as server, tempfile.TemporaryDirectory() as folder:
+        tree, before = observe.Tree([server.pid]), by_proc(server.pid)
+        with by_perf(server.pid, Path(folder) / "perf") as told, observe.Watch(tree, 0) as watch:
+            outcome = drive(replace(plan, address=server.address))
+        found = {"the rig": watch.cpu_seconds or 0.0, "/proc": by_proc(server.pid) - before, **told}
+    lines = [f"CPU time of a request, {outcome.requests} of them in {options.seconds:g} s (us)"]
+    for name, seconds in found.items():
+        lines.append(f"{name:8}{seconds / outcome.requests * 1e6:10.3f}{seconds / found['/proc'] - 1:+9.2%}")
+    return "\n".join(lines)
+
+
+def by_proc(pid: int) -> float:
+    """User and system time of a process so far in seconds: fields 14 and 15 of proc(5)'s stat, in ticks."""
+    numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def by_perf(pid: int, output: Path) -> Iterator[dict[str, float]]:
+    """What perf says in the end of the CPU time in the block, in seconds; nothing where it may not look."""
+    told: dict[str, float] = {}
+    program = shutil.which("perf")
+    if program is None:
+        yield told
+        return
+    command = [program, "stat", "-x,", "-e", "task-clock", "-p", str(pid), "-o", str(output)]
+    perf = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(ATTACHING)
+    try:
+        yield told
+    finally:
+        perf.send_signal(signal.SIGINT)
+        perf.wait(GRACE)
+    for line in output.read_text().splitlines() if output.exists() else ():
+        value, _, event, *_ = (*line.split(","), "", "")
+        if event == "task-clock" and value[:1].isdecimal():
+            told["perf"] = float(value) / 1e3
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m fastserve.rig.measure.truth",
@@ -190,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--connections", type=int, default=128, help="at most (default: %(default)s)")
     parser.add_argument("--h2load", action="store_true", help="measure with h2load too, if it is there")
     options = parser.parse_args(argv)
-    print(delays(options), stalls(options), sep="\n\n")
+    print(delays(options), stalls(options), costs(options), sep="\n\n")
 
 
 if __name__ == "__main__":

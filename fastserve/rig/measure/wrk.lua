@@ -1,6 +1,7 @@
 -- What wrk has seen, as JSON behind a mark: the counts, and the distribution of all latencies, not some of their
--- percentiles. Run by closed.py, with the method and a file that has the body behind "--". It defines no
--- request(), so that wrk keeps sending its one prepared request instead of asking Lua for each.
+-- percentiles. Run by closed.py, with the method, how many requests are sent at once, and a file that has the body
+-- behind "--". For one at a time it defines no request(), so that wrk keeps sending its one prepared request
+-- instead of asking Lua for each.
 
 -- Looking up a latency takes wrk as many steps as it has microseconds. Above so many steps in all the
 -- distribution is told by ranks instead: so many evenly, as many of the last hundredth, and each of its last.
@@ -8,10 +9,15 @@ local STEPS, RANKS, LAST = 4e9, 1000, 100
 
 function init(args)
   wrk.method = args[1]
-  if args[2] then
-    local file = assert(io.open(args[2], "rb"))
+  if args[3] then
+    local file = assert(io.open(args[3], "rb"))
     wrk.body = file:read("*a")
     file:close()
+  end
+  local pipeline = tonumber(args[2] or 1)
+  if pipeline > 1 then
+    local batch = string.rep(wrk.format(), pipeline)
+    request = function() return batch end
   end
 end
 

@@ -1,4 +1,4 @@
-"""python -m fastserve.rig report: results in, a page, a picture and CSV out.
+"""python -m fastserve.rig report: results in, a page, a picture, Markdown and CSV out.
 
 Knows files and the command line, and no markup. rig/cli.py calls add_parser() when the command is asked for.
 """
@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from fastserve.rig.measure import result
 from fastserve.rig.report import as_csv, figures
+from fastserve.rig.report.as_markdown import make_markdown
 from fastserve.rig.report.figures import Part
 from fastserve.rig.report.html import make_html
 from fastserve.rig.report.svg import make_svg
 from fastserve.words import Refusal, reason
 
-ABOUT: Final = "Make a page, a picture or CSV of what has been measured. Several results are one page."
+ABOUT: Final = "Make a page, tables, a picture or CSV of what was measured. Several results are one page."
 STDOUT: Final = "-"
 
 
@@ -30,6 +31,7 @@ def add_parser(commands: Any) -> None:
     add("--csv", metavar="FILE", help="write a row for each round")
     add("--percentiles", metavar="FILE", help="write CSV with a row for each round and percentile")
     add("--svg", metavar="FILE", help="write a picture of one result, for a README")
+    add("--markdown", metavar="FILE", help="write tables, for a README or the summary of a CI job")
     add("--reference", metavar="NAME",
         help="compare all others with this contestant (default: fastserve, else the first)")
     parser.set_defaults(run=run)
@@ -43,10 +45,12 @@ def run(options: argparse.Namespace) -> int:
         (options.csv, lambda: as_csv.rounds(results)),
         (options.percentiles, lambda: as_csv.percentiles(results)),
         (options.svg, lambda: make_svg(results[0])),
+        (options.markdown, lambda: make_markdown(*results, reference=options.reference)),
     ]
     wanted = [(path, made) for path, made in outputs if path]
     if not wanted:
-        raise Refusal("nothing to write; give --html FILE, --csv FILE, --percentiles FILE or --svg FILE")
+        raise Refusal("nothing to write; give --html FILE, --csv FILE, --percentiles FILE, --svg FILE or "
+                      "--markdown FILE")
     if options.svg and len(results) > 1:
         raise Refusal("--svg shows one result; give one")
     check_reference(results, options.reference)

@@ -1,7 +1,7 @@
 """What a result has, as the report compares it: a figure of each round, medians, intervals, ratios, steps.
 
 Knows a result as JSON has it, and no page. What is null there, or is no finite number, is None or left out
-here. charts, tables, summary and as_csv call it.
+here. charts, tables, summary, as_csv and as_markdown call it.
 """
 
 import itertools
@@ -19,6 +19,7 @@ Part: TypeAlias = Mapping[str, Any]
 
 KEPT: Final = 0.95  # of the rate that is asked for: who reaches as much keeps pace, where nothing else is set
 BEYOND: Final = 10  # answers that lie beyond a percentile that is drawn; fewer are chance
+RARE: Final = 0.0005  # calls of a request; a system call that everybody makes less often is not shown
 OURS: Final = "fastserve"
 
 
@@ -65,6 +66,17 @@ def field(name: str) -> Callable[[Part], float | None]:
     return lambda part: known(part.get(name))
 
 
+def beside_idle(name: str) -> Callable[[Part], float | None]:
+    """Return what finds a figure of the connections that were idle beside a round."""
+    return lambda part: known((part.get("idle") or {}).get(name))
+
+
+def rate_kept(part: Part) -> float | None:
+    """Return the part of the rate that is left beside idle connections."""
+    rate, without = known(part.get("rate")), beside_idle("rate_without")(part)
+    return rate / without if rate is not None and without else None
+
+
 RATE: Final = Measure("rate", "Rate", units.rate, field("rate"))
 CPU: Final = Measure("cpu_per_request", "CPU per request", units.seconds, field("cpu_per_request"))
 P50: Final = Measure("p50", "Latency p50", units.seconds, within("50"))
@@ -73,7 +85,9 @@ P999: Final = Measure("p99_9", "p99.9", units.seconds, within("99.9"))
 FIRST: Final = Measure("first_byte", "First byte p50", units.seconds, within("50", "first_byte"))
 MEMORY: Final = Measure("memory_peak", "Memory, peak", units.octets, field("memory_peak"))
 CALLS: Final = Measure("system_calls", "System calls per request", units.plain, field("system_calls"))
-OTHERS: Final = (P50, P99, P999, FIRST, MEMORY, CALLS)
+IDLE: Final = Measure("idle_octets", "Idle connection", units.octets, beside_idle("octets_each"))
+BESIDE: Final = Measure("rate_kept", "Rate beside idle ones", units.ratio, rate_kept)
+OTHERS: Final = (P50, P99, P999, FIRST, MEMORY, CALLS, IDLE, BESIDE)
 
 
 # -- Contestants of a scenario -------------------------------------------------------------------
@@ -102,6 +116,12 @@ def against(own: Part, other: Part, measure: Measure) -> Interval | None:
     return Interval(*found) if found else None
 
 
+def ratios(own: Part, other: Part, measure: Measure) -> list[float]:
+    """Return the ratio of two contestants in each round that both have: what against() is the median of."""
+    pairs = zip(*([measure.of(each) for each in one["rounds"]] for one in (own, other)), strict=False)
+    return [one / two for one, two in pairs if one is not None and two]
+
+
 def reference(contestants: Iterable[Part], name: str | None = None) -> Part | None:
     """Return with whom the others are compared: who is called so, else fastserve, else the first one."""
     took_part = [each for each in contestants if each["rounds"]]
@@ -125,6 +145,23 @@ def errors(part: Part) -> dict[str, int]:
         for kind, number in (each.get("errors") or {}).items():
             total[kind] = total.get(kind, 0) + int(known(number) or 0)
     return {kind: number for kind, number in total.items() if number}
+
+
+# -- System calls ---------------------------------------------------------------------------------
+
+
+def by_call(found: Mapping[str, Mapping[str, float]]) -> list[tuple[str, list[float]]]:
+    """Return the system calls of a request by name, those made most first, and "all" at the end.
+
+    ``found`` has them by contestant; each row has a figure for each, in that order. [] where there are none.
+    """
+    most: dict[str, float] = {}
+    for calls in found.values():
+        for name, number in calls.items():
+            most[name] = max(most.get(name, 0.0), number)
+    shown = sorted((name for name in most if most[name] >= RARE), key=most.__getitem__, reverse=True)
+    rows = [(name, [calls.get(name, 0.0) for calls in found.values()]) for name in shown]
+    return [*rows, ("all", [sum(calls.values()) for calls in found.values()])] if rows else []
 
 
 # -- Latency by percentile -----------------------------------------------------------------------

@@ -8,10 +8,10 @@ call make_svg().
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 WIDTH: Final = 1000
 COLUMNS: Final = 2
@@ -45,9 +45,18 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-seri
 }
 """
 
-# What a bar is as long as: where it stands in a round, what it is called, what makes the shown number of it.
-CPU: Final = ("cpu_per_request", "CPU microseconds of a request", 1e6)
-RATE: Final = ("rate", "requests a second", 1.0)
+class Length(NamedTuple):
+    """What a bar is as long as: ``of`` finds it in a round, by ``factor`` it becomes what is shown."""
+
+    of: Callable[[Mapping[str, Any]], float | None]
+    unit: str
+    factor: float
+
+
+CPU: Final = Length(lambda one: one.get("cpu_per_request"), "CPU microseconds of a request", 1e6)
+RATE: Final = Length(lambda one: one["rate"], "requests a second", 1.0)
+IDLE: Final = Length(lambda one: (one.get("idle") or {}).get("octets_each"),
+                     "resident octets of an idle connection", 1.0)
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,10 @@ def room() -> float:
 
 
 def make_svg(result: Mapping[str, Any]) -> str:
-    """Return a picture (str) of a result: CPU time of a request where it is known, else the rate."""
+    """Return a picture (str) of a result: CPU time of a request where it is known, else the rate.
+
+    Where there were idle connections it is what each of them took of memory.
+    """
     measured = (each for each in result["scenarios"] if any(one["rounds"] for one in each["contestants"]))
     return drawn([panel(each) for each in measured], heading(result))
 
@@ -108,11 +120,11 @@ def panel(scenario: Mapping[str, Any]) -> Panel:
     """The best on top; the one that was named first stands out."""
     contestants = [each for each in scenario["contestants"] if each["rounds"]]
     rounds = [each for contestant in contestants for each in contestant["rounds"]]
-    by, unit, factor = CPU if all(each.get(CPU[0]) is not None for each in rounds) else RATE
-    bars = [Bar(each["name"], [one[by] * factor for one in each["rounds"]], i == 0)
+    by = next((each for each in (IDLE, CPU) if all(each.of(one) is not None for one in rounds)), RATE)
+    bars = [Bar(each["name"], [(by.of(one) or 0.0) * by.factor for one in each["rounds"]], i == 0)
             for i, each in enumerate(contestants)]
-    bars.sort(key=lambda bar: bar.median, reverse=by == RATE[0])
-    return Panel(scenario.get("title") or scenario["name"], unit, bars)
+    bars.sort(key=lambda bar: bar.median, reverse=by is RATE)
+    return Panel(scenario.get("title") or scenario["name"], by.unit, bars)
 
 
 # -- Shapes ------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The rows of the report: the comparison of a scenario, and the figures of each chart for who cannot see it.
 
-Knows results, and no markup: a Table is texts. charts and html call it.
+Knows results, and no markup: a Table is texts. charts, html and as_markdown call it.
 """
 
 import shlex
@@ -19,7 +19,9 @@ SIDES: Final = {"above": "more", "below": "less", None: "same"}
 
 
 class Cell(NamedTuple):
-    """A text, a smaller one below it, and how it is marked: ``more``, ``less``, ``same`` or ``wrong``."""
+    """A text, a smaller one below it, and how it is marked: ``more``, ``less``, ``same``, ``wrong`` or
+    ``reference``.
+    """
 
     text: str
     note: str = ""
@@ -114,14 +116,22 @@ def glanced(scenario: Part, who: str, name: str | None) -> Cell:
     return ratio(own, chosen, CPU) if own else Cell(units.NOTHING)
 
 
-def servers(scenarios: Sequence[Part]) -> Table:
-    """Who took part: versions and commands, as they were in the first scenario of each."""
+def servers(scenarios: Sequence[Part], commands: bool = True) -> Table:
+    """Who took part: versions, and commands or not, as they were in the first scenario of each."""
     first: dict[str, Part] = {}
     for each in (each for scenario in scenarios for each in scenario["contestants"]):
         first.setdefault(each["name"], each)
     rows = [[name, each.get("version") or units.NOTHING,
-             shlex.join(each.get("command") or ()) or "was running already"] for name, each in first.items()]
+             (shlex.join(each.get("command") or ()) or "was running already") if commands else ""]
+            for name, each in first.items()]
     return made("Servers", ["Server", "Version", "Command"], rows)
+
+
+def of_calls(contestants: Iterable[Part]) -> Table | None:
+    """System calls of a request by their names, a column for each who has them; None without any."""
+    found = {each["name"]: one["calls"] for each in contestants for one in each["rounds"] if one.get("calls")}
+    rows = [[name, *map(units.plain, each)] for name, each in figures.by_call(found)]
+    return made("System calls of a request", ["Call", *found], rows, people=False) if rows else None
 
 
 # -- The figures of charts -----------------------------------------------------------------------

@@ -44,15 +44,18 @@ docs-serve:  # the same on port 8001, built again at each change
 wheel:  # as published, installed and used where no compiler is; in build/wheel/dist
 	.ci/wheel $(PYTHON)
 
-bench:
-	$(PYTHON) bench/run.py
+bench:  # the table and the chart of the README
+	$(PYTHON) -m fastserve.rig measure bench/peers.toml
 
-R = bench/results
-results:  # everything that is measured, for two hours and more, and bench/RESULTS.md with its charts
-	$(PYTHON) bench/run.py --workload all --json $(R)/all.json
+R = build/bench/results
+M = $(PYTHON) -m fastserve.rig measure bench/peers.toml
+results:  # everything that is measured, for two hours and more, and bench/RESULTS.md with its chart
+	mkdir -p $(R)
+	$(M) --all --json $(R)/all.json
 	-$(PYTHON) bench/promises.py --json $(R)/promises.json
-	$(PYTHON) bench/syscalls.py --seconds 10 --json $(R)/syscalls.json
-	$(PYTHON) bench/results.py $(R)/all.json $(R)/promises.json $(R)/syscalls.json
+	$(M) --scenario file1k --scenario hello --rounds 1 --seconds 10 --system-calls --json $(R)/calls.json
+	$(PYTHON) bench/tls.py --json $(R)/tls.json
+	$(PYTHON) bench/results.py $(R)/promises.json $(R)/all.json $(R)/tls.json $(R)/calls.json
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

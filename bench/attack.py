@@ -12,39 +12,34 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-import answers
-import load
-import processes
-from contestants import ROOT, TREE, handlers
-from processes import BenchError
-from report import aligned, spread, where
-from servers import Contestant, Server, running
-from workloads import WORKLOADS, Workload
+import common
+from common import HELLO, KIB, spread
 
-TOOL = ROOT / "tests" / "live" / "attackers.py"
-LARGE = 16 << 20  # bytes, more than a kernel takes at once
+from fastserve.rig.measure import contestants
+from fastserve.rig.measure.asking import Wrong
+from fastserve.rig.measure.contestants import Server
+from fastserve.rig.measure.scenario import File
+from fastserve.rig.measure.terminal import aligned
+
+TOOL = common.ROOT / "tests" / "live" / "attackers.py"
+SITE = {**common.SITE, "site/large": File(octets=16 << 20)}  # more than a kernel takes at once
 OWN = 20  # sockets of a server that nobody is connected to, at most
 PATIENCE = 60  # seconds for the attackers to connect, and for their connections to end
 
-# With the length of slow bodies: one the loop waits for before a handler runs, one that holds a thread.
+# With what wrk gets, and the length of slow bodies: one that the loop waits for before a handler runs, and
+# one that holds a thread.
 ATTACKED = {
     "HTTPServer, a file": (
-        Contestant("files", ("file1k",), handlers("fastserve", "HTTPServer"), lambda: None, str, TREE),
-        WORKLOADS["file1k"], 60000),
+        common.handlers("files", "fastserve", "HTTPServer", "files", path=common.PATH), KIB, 60000),
     "ThreadingHTTPServer, a handler": (
-        Contestant("threads", ("attacked",), handlers("fastserve", "ThreadingHTTPServer"), lambda: None, str,
-                   TREE),
-        Workload("attacked", "/", b"Hello, World!"), 100000),
+        common.handlers("threads", "fastserve", "ThreadingHTTPServer", "attacked"), HELLO, 100000),
 }
 
 
@@ -97,21 +92,19 @@ class Bench:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
-        cores = sorted(os.sched_getaffinity(0))
-        self.server_core, self.load_core = cores[0], cores[-1]
+        self.server_core, self.load_core = common.cores()
 
     def run(self) -> None:
+        common.wrk()
+        print(common.where())
+        print(f"{self.args.attackers} attackers beside {self.args.connections} connections of wrk; "
+              f"{self.args.rounds} rounds of {self.args.seconds} s; median (min-max)")
         rows: list[tuple[str, ...]] = [HEADINGS]
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            for name, (contestant, workload, length) in ATTACKED.items():
-                site = Path(folder, contestant.name, "site")
-                site.mkdir(parents=True)
-                workload.lay_out(workload, site)
-                Path(site, "large").write_bytes(bytes(LARGE))
-                with running(contestant, workload, site, self.server_core) as server:
-                    size = answers.checked(server.place.port, workload).octets
-                    self.wrk(server, size)
-                    rows += [(name, *self.row(server, attack, size, length)) for attack in self.attacks()]
+        for name, (contestant, body, length) in ATTACKED.items():
+            with common.running([contestant], self.server_core, SITE) as [server]:
+                size = common.verified(server, body)
+                self.wrk(server, size)
+                rows += [(name, *self.row(server, attack, size, length)) for attack in self.attacks()]
         print(aligned(rows))
 
     def attacks(self) -> list[Attack]:
@@ -125,7 +118,7 @@ class Bench:
     def row(self, server: Server, attack: Attack, size: int, length: int) -> list[str]:
         try:
             return self.measure(server, attack, size, length)
-        except BenchError as reason:  # a machine that is busy with something else, as a rule
+        except Wrong as reason:  # a machine that is busy with something else, as a rule
             server.ensure_alive()
             return [attack.name, *"----", str(reason)]
 
@@ -150,60 +143,51 @@ class Bench:
 
     def wrk(self, server: Server, size: int) -> Rates:
         """Answers a second, all of them right: of time, and of the server's CPU."""
-        before = processes.cpu_seconds(server.process.pid)
-        seen = load.wrk(server.place.port, server.place.workload, self.args.connections, self.args.seconds,
-                        self.load_core)
-        server.ensure_alive()
-        used = processes.cpu_seconds(server.process.pid) - before
-        if seen.errors or not seen.requests or not seen.consists_of(size, self.args.connections):
-            raise BenchError(f"{server.contestant.name}: {seen.errors} errors, {seen.bytes} bytes for "
-                             f"{seen.requests} answers of {size}")
-        return seen.requests / seen.seconds, seen.requests / used
+        tree = common.tree(server)
+        before = tree.cpu_seconds()
+        seen = common.loaded(server, size, self.args.connections, self.args.seconds, self.load_core)
+        return seen.rate, seen.requests / (tree.cpu_seconds() - before)
 
     @contextmanager
     def attacked(self, server: Server, attack: Attack, length: int) -> Iterator[int]:
         """For the block, with the attackers there; gives how many sockets the server has then."""
-        argv = attack.argv(server.place.port, self.args.attackers, length)
-        process = processes.start(argv, {}, server.place.folder / "attackers", self.load_core)
+        argv = attack.argv(server.address.port, self.args.attackers, length)
+        assert server.log is not None
+        process = contestants.start(argv, dict(os.environ), common.ROOT, server.log.with_name("attackers"),
+                                    [self.load_core])
         try:
             wait_for(lambda: sockets(server) >= self.args.attackers, "there are no attackers")
             wait_for(lambda: is_quiet(server), "the server is never done with what they began")
             yield sockets(server)
         finally:
-            processes.stop(process)
+            contestants.stop(process)
         wait_for(lambda: sockets(server) < OWN, "connections are left open")
 
 
 def sockets(server: Server) -> int:
     """How many the server has open, its own few among them."""
-    return processes.sockets(server.process.pid)
+    return common.sockets(common.leader(server))
 
 
 def is_quiet(server: Server) -> bool:
     """Whether it has used less than a tenth of the last half second."""
-    before = processes.cpu_seconds(server.process.pid)
+    tree = common.tree(server)
+    before = tree.cpu_seconds()
     time.sleep(0.5)
-    return processes.cpu_seconds(server.process.pid) - before < 0.05
+    return tree.cpu_seconds() - before < 0.05
 
 
 def wait_for(condition: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
-            raise BenchError(otherwise)
+            raise Wrong(otherwise)
         time.sleep(0.05)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = options(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # unwinding is what stops everything
-    if reason := load.missing():
-        print(reason, file=sys.stderr)
-        return 1
-    print(where())
-    print(f"{args.attackers} attackers beside {args.connections} connections of wrk; "
-          f"{args.rounds} rounds of {args.seconds} s; median (min-max)")
-    return processes.concluded(Bench(args).run)
+    return common.concluded(lambda: Bench(args).run())
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import processes
-from answers import request
-from contestants import TREE
-from processes import BenchError, concluded
-from report import aligned, spread, where
-from servers import free_port
+import common
+from common import spread
+
+from fastserve.rig.measure import contestants
+from fastserve.rig.measure.asking import Address, Question, Wrong
+from fastserve.rig.measure.terminal import aligned
 
 PATIENCE = 10  # seconds for one start
 PAUSE = 0.0002  # seconds between two attempts to connect
@@ -51,35 +51,41 @@ def measure(rounds: int, server_core: int, starts: int = STARTS) -> dict[str, li
 
 
 def first_byte(name: str, site: Path, core: int) -> float:
-    port = free_port()
-    argv = [sys.executable, "-m", name, "-d", str(site), "-b", "127.0.0.1", str(port)]
-    began = time.monotonic()
+    address = _free_address()
+    argv = [sys.executable, "-m", name, "-d", str(site), "-b", address.host, str(address.port)]
     # Python keeps what it has compiled, as it does for people: the first start of each is not counted.
-    process = processes.start(argv, {**TREE, "PYTHONDONTWRITEBYTECODE": ""}, site.with_name("log"), core)
+    env = {**os.environ, **common.TREE, "PYTHONDONTWRITEBYTECODE": ""}
+    began = time.monotonic()
+    process = contestants.start(argv, env, site, site.with_name("log"), [core])
     try:
-        with _connected(port, began + PATIENCE) as sock:
-            sock.sendall(request(port, f"/{NAME}"))
+        with _connected(address, began + PATIENCE) as sock:
+            sock.sendall(Question(f"/{NAME}").octets(address))
             if sock.recv(1) != b"H":
-                raise BenchError(f"{name} did not answer its first request")
+                raise Wrong(f"{name} did not answer its first request")
             return (time.monotonic() - began) * 1000
     finally:
-        processes.stop(process)
+        contestants.stop(process)
 
 
-def _connected(port: int, deadline: float) -> socket.socket:
+def _free_address() -> Address:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return Address(*probe.getsockname())
+
+
+def _connected(address: Address, deadline: float) -> socket.socket:
     while time.monotonic() < deadline:
         try:
-            return socket.create_connection(("127.0.0.1", port), PATIENCE)
+            return socket.create_connection((address.host, address.port), PATIENCE)
         except ConnectionRefusedError:
             time.sleep(PAUSE)
-    raise BenchError(f"accepted no connection within {PATIENCE} s")
+    raise Wrong(f"accepted no connection within {PATIENCE} s")
 
 
 def show(args: argparse.Namespace) -> None:
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[min(1, len(cores) - 1)]})
-    times = measure(args.rounds, cores[0], args.starts)
-    print(where())
+    server_core, own_core = common.cores()
+    os.sched_setaffinity(0, {own_core})
+    times = measure(args.rounds, server_core, args.starts)
+    print(common.where())
     print(f"ms from the start of a process to its first byte; median (min-max) of {args.rounds} rounds")
     print(aligned([("python -m", "ms"), *((name, spread(each, 1)) for name, each in times.items())]))
 
@@ -89,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--starts", type=int, default=STARTS, help="in a round")
     args = parser.parse_args(argv)
-    return concluded(lambda: show(args))
+    return common.concluded(lambda: show(args))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 /* The floor: what the kernel's socket calls cost, and nothing above them.
  *
  * epoll_wait, recv, send of one canned answer, on one thread. Of HTTP it knows only that a request head ends
- * with CRLF CRLF, so that split and pipelined requests get the right number of answers. For bench/run.py.
+ * with CRLF CRLF, so that split and pipelined requests get the right number of answers. For floor.sh.
  *
  * usage: floor PORT [BODY_SIZE [close]]    the body is BODY_SIZE times the letter x; close: one request each
  */

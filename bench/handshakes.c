@@ -2,8 +2,11 @@
  *
  * Left alone, wrk resumes a connection's last session where the server has given it a ticket for that, as some
  * do each time, some every other time, and some never. With FORGET_SESSIONS in the environment each handshake
- * is a whole one; without, each resumes the newest session that has a ticket. Made, and read, by load.py.
+ * is a whole one; without, each resumes the newest session that has a ticket. Made, and read, by tls.py.
  * It needs no headers of OpenSSL: nothing is known of its objects but their address.
+ *
+ * A line is added to the file that HANDSHAKES names: how many, how many resumed, the protocol and the cipher of
+ * the last one, and what ASKED says.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,17 +16,28 @@
 
 typedef struct ssl_st SSL;
 typedef struct ssl_session_st SSL_SESSION;
+typedef struct ssl_cipher_st SSL_CIPHER;
 
-static unsigned long handshakes, resumed;
-static SSL_SESSION *newest;
+static _Atomic unsigned long handshakes, resumed;
+static const char *_Atomic protocol = "-", *_Atomic cipher = "-";
+static _Thread_local SSL_SESSION *newest; /* wrk has several threads where it has several cores */
 
 #define NEXT(result, name, ...) ((result (*)(__VA_ARGS__))dlsym(RTLD_NEXT, name))
+
+static void count(SSL *ssl)
+{
+    handshakes++;
+    resumed += NEXT(int, "SSL_session_reused", const SSL *)(ssl) == 1;
+    protocol = NEXT(const char *, "SSL_get_version", const SSL *)(ssl);
+    cipher = NEXT(const char *, "SSL_CIPHER_get_name", const SSL_CIPHER *)
+        (NEXT(const SSL_CIPHER *, "SSL_get_current_cipher", const SSL *)(ssl));
+}
 
 int SSL_connect(SSL *ssl)
 {
     int result = NEXT(int, "SSL_connect", SSL *)(ssl);
     if (result == 1)
-        handshakes++, resumed += NEXT(int, "SSL_session_reused", const SSL *)(ssl) == 1;
+        count(ssl);
     return result;
 }
 
@@ -63,5 +77,10 @@ int SSL_clear(SSL *ssl) /* wrk calls it between two connections, and twice if it
 
 __attribute__((destructor)) static void tell(void)
 {
-    printf("HANDSHAKES {\"handshakes\": %lu, \"resumed\": %lu}\n", handshakes, resumed);
+    const char *name = getenv("HANDSHAKES"), *asked = getenv("ASKED");
+    FILE *file = name ? fopen(name, "a") : NULL;
+    if (!file)
+        return;
+    fprintf(file, "%lu %lu %s %s %s\n", handshakes, resumed, protocol, cipher, asked ? asked : "");
+    fclose(file);
 }

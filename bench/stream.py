@@ -1,7 +1,7 @@
 """How long a piece of an event stream is on its way: `python bench/stream.py`. Prints a table, in ms.
 
 A handler writes an event every few ms, with the time in it; the client, on another core, looks at its clock
-when the event is there. Both clocks are the system's monotonic one. Servers take turns, as in run.py. The
+when the event is there. Both clocks are the system's monotonic one. Servers take turns. The
 longest delays are the machine's own as a rule: http.server, which only calls send(), has them too.
 """
 
@@ -12,22 +12,20 @@ import os
 import socket
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
 
-from contestants import TREE, handlers
-from processes import BenchError, concluded
-from report import aligned, spread, where
-from servers import Contestant, Server, running
-from workloads import Workload
+import common
+from common import percentile_99, spread
+
+from fastserve.rig.measure.asking import Question, Wrong
+from fastserve.rig.measure.contestants import Server
+from fastserve.rig.measure.terminal import aligned
 
 PATIENCE = 30  # seconds for one event
 
 CONTESTANTS = [
-    Contestant(f"{module} {server}", ("events",), handlers(module, server), lambda: None, str, TREE)
+    common.handlers(f"{module} {server}", module, server, "events")
     for module in ("fastserve", "http.server") for server in ("HTTPServer", "ThreadingHTTPServer")
 ]
 
@@ -43,9 +41,8 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
 def delays(server: Server, pieces: int, interval: int) -> list[float]:
     """Of every event of one stream, in ms, from before its write to its arrival."""
     found = []
-    request = f"GET /{pieces}/{interval} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
-    address = "127.0.0.1", server.place.port
-    with socket.create_connection(address, PATIENCE) as sock, sock.makefile("rb") as stream:
+    request = Question(f"/{pieces}/{interval}").octets(server.address)
+    with socket.create_connection(server.address[:2], PATIENCE) as sock, sock.makefile("rb") as stream:
         sock.sendall(request)
         while stream.readline() not in (b"\r\n", b""):
             pass
@@ -53,21 +50,17 @@ def delays(server: Server, pieces: int, interval: int) -> list[float]:
             event = stream.readline().split()
             arrived = time.monotonic_ns()
             if stream.readline() != b"\n" or event[:2] != [b"data:", b"%d" % number]:
-                raise BenchError(f"{server.contestant.name} sent {event} for event {number}")
+                raise Wrong(f"{server.contestant.name} sent {event} for event {number}")
             found.append((arrived - int(event[2])) / 1e6)
         if stream.read():
-            raise BenchError(f"{server.contestant.name} sent something after the last event")
+            raise Wrong(f"{server.contestant.name} sent something after the last event")
     return found
 
 
 def compare(args: argparse.Namespace, server_core: int) -> dict[str, list[list[float]]]:
     """The delays by name and round; one server is measured at a time."""
     rounds: dict[str, list[list[float]]] = {contestant.name: [] for contestant in CONTESTANTS}
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as stack:
-        site = Path(folder, "site")
-        site.mkdir()
-        workload = Workload("events", "/", b"")
-        servers = [stack.enter_context(running(each, workload, site, server_core)) for each in CONTESTANTS]
+    with common.running(CONTESTANTS, server_core) as servers:
         for _ in range(args.rounds):
             for server in servers:
                 rounds[server.contestant.name].append(delays(server, args.pieces, args.interval))
@@ -77,20 +70,16 @@ def compare(args: argparse.Namespace, server_core: int) -> dict[str, list[list[f
 HEADINGS = "server", "median", "99 %", "longest"
 
 
-def percentile_99(values: list[float]) -> float:
-    return statistics.quantiles(values, n=100, method="inclusive")[98]
-
-
 def row(name: str, rounds: list[list[float]]) -> tuple[str, ...]:
     figures = statistics.median, percentile_99, max
     return name, *(spread([figure(each) for each in rounds], 3) for figure in figures)
 
 
 def show(args: argparse.Namespace) -> None:
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[min(1, len(cores) - 1)]})
-    rounds = compare(args, cores[0])
-    print(where())
+    server_core, own_core = common.cores()
+    os.sched_setaffinity(0, {own_core})
+    rounds = compare(args, server_core)
+    print(common.where())
     print(f"{args.pieces} events a round, {args.interval} ms apart; ms of {args.rounds} rounds: "
           "median (min-max)")
     print(aligned([HEADINGS, *(row(name, each) for name, each in rounds.items())]))
@@ -98,7 +87,7 @@ def show(args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = options(argv)
-    return concluded(lambda: show(args))
+    return common.concluded(lambda: show(args))
 
 
 if __name__ == "__main__":

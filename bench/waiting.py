@@ -12,25 +12,24 @@ import selectors
 import socket
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from answers import checked
-from contestants import CONTESTANTS, TREE, handlers
-from processes import TICK, BenchError
-from report import aligned, spread, where
-from servers import Contestant, Server, running
-from workloads import Workload
+import common
+from common import HELLO, percentile_99, spread
+
+from fastserve.rig.measure.asking import Question, Wrong
+from fastserve.rig.measure.contestants import Server
+from fastserve.rig.measure.scenario import Contestant
+from fastserve.rig.measure.terminal import aligned
 
 PATIENCE = 60  # seconds for a round
 REST = 14  # seconds; fastserve's threads end after ten without work
 SWITCH = sys.getswitchinterval() * 1000  # ms
-FILE = Workload("waiting", "/file1k.txt", b"x" * 1024)
-HELLO = b"Hello, World!"
+FLOOR = Contestant("floor", ("sh", "{here}/floor.sh", "{folder}", "{port}", "file1k"))
 HEAD_END = b"\r\n\r\n"
 
 Figure = Callable[[Server, argparse.Namespace], str]
@@ -54,18 +53,18 @@ class Crowd:
     """Connections that ask at once, in one thread. An answer that is not 200 with that body is an error."""
 
     def __init__(self, server: Server, count: int) -> None:
-        self.address = "127.0.0.1", server.place.port
+        self.address = server.address
         self.count = count
         self.socks: list[socket.socket] = []
 
     def connect(self) -> None:
         for _ in range(self.count):
-            sock = socket.create_connection(self.address, PATIENCE)
+            sock = socket.create_connection(self.address[:2], PATIENCE)
             sock.setblocking(False)
             self.socks.append(sock)
 
     def send(self, path: str) -> None:
-        request = f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+        request = Question(path).octets(self.address)
         for sock in self.socks:
             sock.send(request)
 
@@ -77,20 +76,21 @@ class Crowd:
 
     def answers(self, body: bytes) -> list[float]:
         """When each has come, by the clock, in the order of coming."""
-        times, got = [], dict.fromkeys(self.socks, b"")
+        times: list[float] = []
+        got = dict.fromkeys(self.socks, b"")
         with selectors.DefaultSelector() as selector:
             for sock in self.socks:
                 selector.register(sock, selectors.EVENT_READ)
             while len(times) < len(self.socks):
                 events = selector.select(PATIENCE)
                 if not events:
-                    raise BenchError(f"{len(self.socks) - len(times)} answers did not come")
+                    raise Wrong(f"{len(self.socks) - len(times)} answers did not come")
                 for key, _ in events:
-                    sock: Any = key.fileobj
-                    got[sock] += (data := sock.recv(65536))
-                    if is_answer(got[sock], body, ended=not data):
+                    asked: Any = key.fileobj
+                    got[asked] += (data := asked.recv(65536))
+                    if is_answer(got[asked], body, ended=not data):
                         times.append(time.monotonic())
-                        selector.unregister(sock)
+                        selector.unregister(asked)
         return times
 
     def close(self) -> None:
@@ -99,10 +99,10 @@ class Crowd:
 
 
 def is_answer(octets: bytes, body: bytes, ended: bool = False) -> bool:
-    """Whether all of it is here. Raises BenchError where it is another one."""
+    """Whether all of it is here. Raises Wrong where it is another one."""
     head, mark, got = octets.partition(HEAD_END)
     if ended or (mark and not (head.startswith(b"HTTP/1.1 200 ") and body.startswith(got))):
-        raise BenchError(f"answered {octets[:300]!r}")
+        raise Wrong(f"answered {octets[:300]!r}")
     return bool(mark) and got == body
 
 
@@ -173,9 +173,10 @@ def idle(server: Server, args: argparse.Namespace) -> str:
         for _ in range(2):
             clients.ask("/sleep/100", HELLO)
     time.sleep(REST)
-    ticks, switches = used_ticks(server), voluntary_switches(server)
+    tree, switches = common.tree(server), voluntary_switches(server)
+    before = tree.cpu_seconds()
     time.sleep(args.idle)
-    used = (used_ticks(server) - ticks) * TICK * 100 / args.idle
+    used = (tree.cpu_seconds() - before) * 100 / args.idle
     now = voluntary_switches(server)
     return f"{used:.1f} % / {sum(now[name] - switches.get(name, 0) for name in now)} / {len(now)}"
 
@@ -184,16 +185,12 @@ FIGURES: dict[str, tuple[str, Figure]] = {
     "sleeping": ("64 x sleep 100 ms, ms until all are answered", sleeping),
     "crowded": ("500 x sleep 1 s, cold, ms until all are answered", crowded),
     "file": ("a file beside 200 blocked, ms, p50 / p99 / longest",
-             lambda server, args: beside_blocked(server, args, FILE.path, FILE.body)),
+             lambda server, args: beside_blocked(server, args, common.PATH, common.KIB)),
     "hello": ("hello beside 200 blocked, ms, p50 / p99 / longest",
               lambda server, args: beside_blocked(server, args, "/hello", HELLO)),
     "busy": ("hello beside 50 ms of Python, switch intervals, p50 / p99 / longest", beside_busy),
     "idle": ("idle after load: CPU / voluntary switches / threads", idle),
 }
-
-
-def percentile_99(values: list[float]) -> float:
-    return statistics.quantiles(values, n=100, method="inclusive")[98]
 
 
 def latencies(values: list[float]) -> str:
@@ -210,7 +207,7 @@ def has_come(clients: Crowd) -> bool:
 
 
 def threads(server: Server) -> list[Path]:
-    return list(Path(f"/proc/{server.process.pid}/task").iterdir())
+    return list(Path(f"/proc/{common.leader(server)}/task").iterdir())
 
 
 def wait_for_threads(server: Server, count: int) -> None:
@@ -218,14 +215,8 @@ def wait_for_threads(server: Server, count: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while len(threads(server)) < count:
         if time.monotonic() > deadline:
-            raise BenchError(f"{len(threads(server))} threads instead of {count}")
+            raise Wrong(f"{len(threads(server))} threads instead of {count}")
         time.sleep(0.01)
-
-
-def used_ticks(server: Server) -> int:
-    """What the processor has spent on it so far."""
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(") ")[2].split()
-    return int(fields[11]) + int(fields[12])
 
 
 def voluntary_switches(server: Server) -> dict[str, int]:
@@ -241,52 +232,49 @@ def voluntary_switches(server: Server) -> dict[str, int]:
 
 
 def contestant(module: str) -> Contestant:
-    return Contestant(module, ("waiting",), handlers(module, "ThreadingHTTPServer"), lambda: None, str, TREE)
+    return common.handlers(module, module, "ThreadingHTTPServer", "waiting")
 
 
 def measured(who: Contestant, figure: Figure, args: argparse.Namespace, core: int) -> str:
     """One figure, on a server that was started for it; a reason where there is none."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as stack:
-        site = Path(folder, "site")
-        site.mkdir()
-        (site / FILE.path[1:]).write_bytes(FILE.body)
-        try:
-            return figure(stack.enter_context(running(who, FILE, site, core)), args)
-        except (BenchError, OSError) as reason:
-            return f"none: {reason}"
+    try:
+        with common.running([who], core) as [server]:
+            return figure(server, args)
+    except (Wrong, OSError) as reason:
+        return f"none: {reason}"
 
 
 def overhead(args: argparse.Namespace, core: int) -> str:
     """What the clients need by themselves: against the floor, which only receives and sends."""
-    floor = CONTESTANTS["floor"]
-    if reason := floor.prepare():
-        return f"not known, as the floor {reason}"
-    return measured(floor, at_once, args, core)
+    return measured(FLOOR, at_once, args, core)
 
 
 def at_once(server: Server, args: argparse.Namespace) -> str:
     """The same without anything to wait for."""
-    checked(server.place.port, FILE)
-    alone = latencies(one_by_one(server, "/", FILE.body, lambda count: count < args.requests))
+    common.verified(server, common.KIB)
+    alone = latencies(one_by_one(server, "/", common.KIB, lambda count: count < args.requests))
     with crowd(server, 64) as clients:
-        together = spread([max(clients.ask("/", FILE.body)) for _ in range(args.rounds)], 1)
+        together = spread([max(clients.ask("/", common.KIB)) for _ in range(args.rounds)], 1)
     return f"{alone} ms for one after the other, {together} ms for 64 at once"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    args = options(argv)
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[min(1, len(cores) - 1)]})
+def show(args: argparse.Namespace) -> None:
+    server_core, own_core = common.cores()
+    os.sched_setaffinity(0, {own_core})
     contestants = [contestant(module) for module in args.modules or ["fastserve", "http.server"]]
     rows = [("ThreadingHTTPServer of", *(each.name for each in contestants))]
     for name in args.figures:
         title, figure = FIGURES[name]
         print(title, file=sys.stderr)
-        rows.append((title, *(measured(each, figure, args, cores[0]) for each in contestants)))
-    print(where())
-    print(f"the clients and the floor alone: {overhead(args, cores[0])}")
+        rows.append((title, *(measured(each, figure, args, server_core) for each in contestants)))
+    print(common.where())
+    print(f"the clients and the floor alone: {overhead(args, server_core)}")
     print(aligned(rows))
-    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = options(argv)
+    return common.concluded(lambda: show(args))
 
 
 if __name__ == "__main__":

@@ -19,29 +19,22 @@ import argparse
 import os
 import statistics
 import sys
-import tempfile
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-import answers
-import load
-from contestants import TREE, handlers
-from processes import BenchError, concluded, cpu_seconds, members, sockets
-from report import aligned, spread, where
-from servers import Contestant, Server, running
-from workloads import WORKLOADS
+import common
+from common import spread
 
-COUNTS = (1, 2)
+from fastserve.rig.measure.contestants import Server
+from fastserve.rig.measure.load import Load
+from fastserve.rig.measure.terminal import aligned
+from fastserve.words import Refusal
+
+NAMES = {"1 worker": 1, "2 workers": 2}
+WORKLOADS = {"file1k": ("files", common.PATH, common.KIB), "hello": ("hello", "/", common.HELLO)}
 IDLE_SOCKETS = 3  # a worker's that are no connections: one listens, two wake its loop
-
-CONTESTANTS = [
-    Contestant(f"{count} worker" + "s" * (count > 1), ("file1k", "hello"),
-               handlers("fastserve", "HTTPServer", workers=count), lambda: None, str, TREE)
-    for count in COUNTS
-]
 
 
 @dataclass(frozen=True)
@@ -59,7 +52,7 @@ class Round:
 
 def options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/workers.py", description="Compare one worker with two.")
-    parser.add_argument("--workload", choices=["file1k", "hello"], default="file1k")
+    parser.add_argument("--workload", choices=[*WORKLOADS], default="file1k")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=3, help="of load, twice in a round")
     parser.add_argument("--connections", type=int, default=64)
@@ -71,21 +64,17 @@ class Bench:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
-        cores = sorted(os.sched_getaffinity(0))
-        if len(cores) < 2:
-            raise BenchError("there is one core only; wrk needs another")
-        self.server_core, self.load_core = cores[:2]
+        self.server_core, self.load_core = common.cores()
+        if self.server_core == self.load_core:
+            raise Refusal("there is one core only; wrk needs another")
 
     def compare(self) -> list[list[Round]]:
         """The rounds of each contestant."""
-        workload = WORKLOADS[self.args.workload]
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as stack:
-            site = Path(folder, "site")
-            site.mkdir()
-            workload.lay_out(workload, site)
-            servers = [stack.enter_context(running(each, workload, site, self.server_core))
-                       for each in CONTESTANTS]
-            sizes = [answers.checked(each.place.port, workload).octets for each in servers]
+        handler, path, body = WORKLOADS[self.args.workload]
+        field = [common.handlers(name, "fastserve", "HTTPServer", handler, "--workers", str(count), path=path)
+                 for name, count in NAMES.items()]
+        with common.running(field, self.server_core) as servers:
+            sizes = [common.verified(each, body) for each in servers]
             rounds: list[list[Round]] = [[] for _ in servers]
             for turn in range(self.args.rounds):
                 print(f"round {turn + 1} of {self.args.rounds}", file=sys.stderr)
@@ -94,31 +83,26 @@ class Bench:
             return rounds
 
     def round(self, server: Server, size: int) -> Round:
-        leader = server.process.pid
-        workers = sorted(set(members(leader)) - {leader})
+        tree = common.tree(server)
+        workers = sorted(tree.processes().keys() - {common.leader(server)})
         split: list[int] = []
-        counting = threading.Timer(
-            self.args.seconds / 2, lambda: split.extend(sockets(pid) - IDLE_SOCKETS for pid in workers))
+        counting = threading.Timer(self.args.seconds / 2, lambda: split.extend(
+            common.sockets(pid) - IDLE_SOCKETS for pid in workers))
         self.allow(server, {self.server_core})
         counting.start()
-        before = cpu_seconds(leader)
+        before = tree.cpu_seconds()
         alone = self.load(server, size)
-        used = cpu_seconds(leader) - before
+        used = tree.cpu_seconds() - before
         counting.join()
         self.allow(server, {self.server_core, self.load_core})
         together = self.load(server, size)
-        return Round(used * 1e6 / alone.requests, together.requests / together.seconds, split, len(workers))
+        return Round(used * 1e6 / alone.requests, together.rate, split, len(workers))
 
-    def load(self, server: Server, size: int) -> load.Load:
-        place, connections = server.place, self.args.connections
-        seen = load.wrk(place.port, place.workload, connections, self.args.seconds, self.load_core)
-        server.ensure_alive()
-        if not seen.requests or seen.errors or not seen.consists_of(size, connections):
-            raise BenchError(f"{server.contestant.name} answered otherwise under load")
-        return seen
+    def load(self, server: Server, size: int) -> Load:
+        return common.loaded(server, size, self.args.connections, self.args.seconds, self.load_core)
 
     def allow(self, server: Server, cores: set[int]) -> None:
-        for pid in members(server.process.pid):
+        for pid in common.tree(server).processes():
             with suppress(ProcessLookupError):
                 os.sched_setaffinity(pid, cores)
 
@@ -138,19 +122,18 @@ def row(name: str, rounds: list[Round], ones: list[Round]) -> tuple[str, ...]:
 
 
 def show(args: argparse.Namespace) -> None:
-    if reason := load.missing():
-        raise BenchError(reason)
+    common.wrk()
     rounds = Bench(args).compare()
-    print(where())
+    print(common.where())
     print(f"{args.connections} connections, keep-alive; median (min-max) of {args.rounds} rounds of "
           f"{args.seconds} s; servers on one core, wrk on another, but for the last column")
-    rows = [row(each.name, found, rounds[0]) for each, found in zip(CONTESTANTS, rounds)]
+    rows = [row(name, found, rounds[0]) for name, found in zip(NAMES, rounds)]
     print(aligned([(args.workload, *HEADINGS), *rows]))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = options(argv)
-    return concluded(lambda: show(args))
+    return common.concluded(lambda: show(args))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""aiohttp: the hello handler, or its static files. Started by bench/contestants.py."""
+"""aiohttp: the hello handler, or its static files. Started by bench/peers.toml."""
 
 import argparse
 import asyncio
-import ssl
 
 from aiohttp import web
 
@@ -11,20 +10,11 @@ options.add_argument("--handler", choices=["hello", "files"], required=True)
 options.add_argument("--loop", choices=["asyncio", "uvloop"], required=True)
 options.add_argument("--port", type=int, required=True)
 options.add_argument("--directory", required=True)
-options.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
 args = options.parse_args()
 
 
 async def hello(request):
     return web.Response(body=b"Hello, World!", content_type="text/plain")
-
-
-def tls():
-    if args.tls is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*args.tls)
-    return context
 
 
 if args.loop == "uvloop":
@@ -38,4 +28,4 @@ else:
     app.router.add_static("/", args.directory, show_index=True)
 loop = asyncio.new_event_loop()
 web.run_app(app, host="127.0.0.1", port=args.port, access_log=None, print=None, backlog=4096, loop=loop,
-            keepalive_timeout=300, ssl_context=tls())
+            keepalive_timeout=300)

@@ -1,4 +1,4 @@
-"""ASGI: the hello handler, and files by Starlette. Imported by what bench/contestants.py starts."""
+"""ASGI: the hello handler, and files by Starlette. Imported by what bench/peers.toml starts."""
 
 import os
 

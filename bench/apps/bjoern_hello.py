@@ -1,4 +1,4 @@
-"""The hello handler as a WSGI application on bjoern. Started by bench/contestants.py."""
+"""The hello handler as a WSGI application on bjoern. Started by bench/peers.toml."""
 
 import sys
 

@@ -1,6 +1,6 @@
 """Handlers that everyone writes, for http.server and for whatever has its API: one script, other imports.
 
-Started by bench/contestants.py; knows no server but the module named on its command line.
+Started by peers.toml and the scripts beside it; knows no server but the module named on its command line.
 """
 
 import argparse

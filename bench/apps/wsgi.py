@@ -1,4 +1,4 @@
-"""WSGI: the hello handler, and files by WhiteNoise. Imported by what bench/contestants.py starts."""
+"""WSGI: the hello handler, and files by WhiteNoise. Imported by what bench/peers.toml starts."""
 
 import os
 

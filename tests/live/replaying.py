@@ -67,7 +67,10 @@ class Stale:
             return super().send_head()  # type: ignore[misc]
         when, fd = self.kept.get(path, (0, -1))
         if time.monotonic() > when + 0.5:
-            fd = os.open(path, os.O_RDONLY)  # it is a short life
+            try:
+                fd = os.open(path, os.O_RDONLY)  # it is a short life
+            except OSError:  # moved or forbidden since
+                return super().send_head()  # type: ignore[misc]
             self.kept[path] = time.monotonic(), fd
         file = io.FileIO(os.dup(fd))
         file.seek(0)

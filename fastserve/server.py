@@ -259,6 +259,11 @@ class HTTPServer(socketserver.TCPServer):
         metrics.begin(self.__tally)
         return self.__tally
 
+    @property
+    def _fastserve_tally(self) -> _tally.Tally | None:
+        """What counts for this server, None where nothing does."""
+        return self.__tally
+
     def _fastserve_forks(self, workers: int) -> None:
         """Called before so many processes are forked to serve, each of which counts for all of them."""
         if getattr(self, "metrics_path", None) is not None:

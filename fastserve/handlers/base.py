@@ -368,6 +368,11 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     def headers(self, headers: "Message") -> None:
         self.__headers = headers
 
+    @property
+    def _fastserve_head(self) -> RequestHead | None:
+        """The request's head, None before there was one."""
+        return self.__head
+
     def _fastserve_is_conditional(self) -> bool:
         """Whether the request may have conditions or a range; False makes no headers for nothing."""
         untouched = self.__headers is None and type(self).headers is LAZY_HEADERS

@@ -76,7 +76,7 @@ def test_octets(serve: Serve, log: Any, kind: str, target: str, abrupt: str) -> 
     assert head.startswith(line)
     assert [field for field in fields if field in head.split(b"\r\n")] == fields
     assert rest == body
-    assert log.messages() == [f'"GET {target} HTTP/1.1" 200 -']
+    assert log.messages() == [f'"GET {target} HTTP/1.1" {200 if line == OK else "-"} -']
 
 
 @ON_EACH
@@ -98,6 +98,16 @@ def test_other_methods(serve: Serve, method: str, target: str) -> None:
     if method == "HEAD" and target in WIRE:
         expected = b""
     assert octets.partition(b"\r\n\r\n")[2] == expected if target in WIRE else octets in (expected, b"")
+
+
+@ON_EACH
+@pytest.mark.parametrize("target", ["/fault/bad-chunk", "/fault/truncate", "/1.0?length=0"])
+def test_a_head_and_its_body_leave_together(serve: Serve, kind: str, target: str) -> None:
+    """What a client makes of the body would depend on it."""
+    with connect(start(serve, kind)) as client:
+        client.send(request(target=target))
+        head, _, body = client.sock.recv(1 << 16).partition(b"\r\n\r\n")
+        assert (head.startswith(b"HTTP/1."), bool(body)) == (True, True)
 
 
 @ON_PLAIN

@@ -1,12 +1,17 @@
 """What an origin tells of itself: counts, times, settings, and figures for Prometheus."""
 
+import contextlib
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Client, Running, ask, request
+from helpers import Client, Running, ask, request, wait_until
+from pairs import TLSClient, certificate
 
+import fastserve.rig.origin
 from fastserve.rig.origin import make_server
 
 
@@ -44,6 +49,94 @@ def test_octets_of_bodies(address: Any) -> None:
         client.ask(request(target="/bytes/1000000"))
         client.ask(request("HEAD", "/bytes/1000000"))
         assert stats(client)["answers"]["octets"] == 1_000_000
+
+
+# -- Answers that no writer of heads has written ---------------------------------------------------
+
+# A status and octets of the body, as they are counted; None: there was no answer.
+RAW: dict[str, tuple[str | None, int]] = {
+    "/fault/truncate?after=7": ("200", 7), "/fault/truncate?after=0": ("200", 0),
+    "/fault/truncate?after=500000": ("200", 500_000),
+    "/fault/slow-truncate?after=5&ms=1": ("200", 5),
+    "/fault/chunk-truncate?after=5": ("200", len(b"f\r\nA whole chunk.\n\r\n69\r\nabcde")),
+    "/fault/bad-chunk": ("200", len(b"f\r\nA whole chunk.\n\r\nsize?\r\nNobody knows.\r\n0\r\n\r\n")),
+    "/fault/reset?after=9": ("200", 9), "/fault/reset?head=0": (None, 0), "/fault/empty": (None, 0),
+    "/fault/wrong-length?after=3&surplus=4": ("200", 7), "/fault/dup-length?after=3": ("200", 3),
+    "/fault/bad-header?after=3": ("200", 3), "/fault/bad-header?after=3&kind=nul": ("200", 3),
+    "/fault/bad-status-line?after=3": ("other", 3),
+    "/fault/garbage?after=30": ("other", 30), "/fault/garbage?after=0": (None, 0),
+    "/1.0": ("200", 19), "/1.0?length=0": ("200", 19), "/slow-headers?ms=1": ("200", 24),
+}
+
+
+def ask_raw(client: Client, target: str, method: str = "GET") -> None:
+    """Ask for something, and wait for the end of the connection."""
+    with client, contextlib.suppress(OSError):  # a reset
+        client.send(request(method, target, "Connection: close"))
+        client.rest()
+
+
+def counted(client: Client) -> tuple[dict[str, int], int]:
+    answers = stats(client)["answers"]
+    return answers["by_status"], answers["octets"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("target", RAW)
+def test_raw_answers(address: Any, target: str, method: str) -> None:
+    """They count once, with the status that was written, and their bodies without their heads."""
+    status, octets = RAW[target]
+    if method == "HEAD" and "garbage" not in target:
+        octets = 0
+    ask_raw(Client(address), target, method)
+    with Client(address) as client:
+        assert counted(client) == ({} if status is None else {status: 1}, octets)
+        text = client.ask(request(target="/metrics")).body.decode()
+    found = re.findall(r'fastserve_requests_total{method="(\w+)",code="(\w+)"} (\d+)', text)
+    expected = {} if status is None else {(method, status): 1}
+    expected["GET", "200"] = expected.get(("GET", "200"), 0) + 1  # /stats
+    assert {(name, code): int(count) for name, code, count in found} == expected
+
+
+def test_raw_answers_over_tls() -> None:
+    server = make_server(certfile=certificate())
+    running = Running(server)
+    try:
+        for target in ("/fault/truncate?after=5", "/fault/garbage?after=6&abrupt=1", "/fault/reset?after=7"):
+            ask_raw(TLSClient(server.server_address), target)
+        with TLSClient(server.server_address) as client:
+            assert counted(client) == ({"200": 2, "other": 1}, 5 + 6 + 7)
+            # Its handler ends behind its answer.
+            assert wait_until(lambda: "/fault/reset" in stats(client)["endpoints"])
+    finally:
+        running.stop()
+
+
+def test_a_reset_forgets_raw_answers(address: Any) -> None:
+    ask_raw(Client(address), "/fault/garbage")
+    with Client(address) as client:
+        client.ask(request("POST", "/reset-stats"))
+        assert counted(client) == ({"204": 1}, 0)
+
+
+def test_an_answer_behind_a_raw_one(address: Any) -> None:
+    """Is held to its own length again."""
+    with Client(address) as client:
+        client.send(request(target="/fault/wrong-length?after=3&surplus=4") + request(target="/bytes/10"))
+        client.send(request(target="/close"))
+        received = client.rest()
+    assert received.count(b"HTTP/1.1 200 OK") == 3
+    with Client(address) as client:
+        assert counted(client) == ({"200": 3}, 7 + 10 + len(b"The last one.\n"))
+
+
+def test_no_private_names_of_other_classes() -> None:
+    folder = Path(fastserve.rig.origin.__file__).parent
+    for path in folder.glob("*.py"):
+        assert not re.search(r"\b_[A-Z]\w*?[a-z]__\w", path.read_text()), path
+
+
+# -- A reset ---------------------------------------------------------------------------------------
 
 
 def test_a_reset(address: Any) -> None:

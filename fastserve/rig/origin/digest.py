@@ -6,6 +6,7 @@ clients with, and keeps nobody out. Knows fields, methods and targets as text, a
 
 import hashlib
 import hmac
+import math
 import re
 import threading
 import time
@@ -13,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-ALGORITHMS: Final = {"MD5": "md5", "SHA-256": "sha256"}
+ALGORITHMS: Final = {"MD5": "md5", "SHA-256": "sha256", "SHA-512": "sha512"}
 NAMES: Final = (*ALGORITHMS, *(f"{name}-sess" for name in ALGORITHMS))
 QOPS: Final = ("auth", "auth-int")
 OPAQUE: Final = "fastserve"
@@ -39,20 +40,23 @@ class Nonces:
 
     def is_fresh(self, key: bytes, nonce: str, lifetime: float) -> bool:
         """Whether a nonce is one of the key's and no older than ``lifetime`` seconds."""
-        made = nonce.partition("-")[0]
-        if not hmac.compare_digest(sealed(key, made).encode(), nonce.encode()):
-            return False
-        return time.time_ns() - int(made, 16) < lifetime * 10**9
+        return is_sealed(key, nonce) and time.time_ns() - int(made_at(nonce), 16) < lifetime * 10**9
 
-    def take(self, nonce: str, count: int) -> bool:
-        """Whether a count of a nonce is new; it is not from now on. They need not come in order."""
+    def take(self, nonce: str, count: int | None, most: float = math.inf) -> bool:
+        """Whether a count of a nonce is new, and fewer than ``most`` were taken; it is not new from now on.
+
+        They need not come in order. None is that of a client that does not count: it is new each time.
+        """
         with self._lock:
             counts = self._counts.setdefault(nonce, set())
             self._counts.move_to_end(nonce)
             if len(self._counts) > MOST_NONCES:
                 self._counts.popitem(last=False)
-            is_new = count not in counts and len(counts) < MOST_COUNTS
-            counts.add(count)
+            if count is None:
+                count = -1 - len(counts)
+            is_new = count not in counts and len(counts) < min(most, MOST_COUNTS)
+            if is_new:
+                counts.add(count)
             return is_new
 
 
@@ -60,8 +64,20 @@ def sealed(key: bytes, made: str) -> str:
     return f"{made}-{hmac.digest(key, made.encode(), 'sha256').hex()[:32]}"
 
 
+def is_sealed(key: bytes, nonce: str) -> bool:
+    """Whether a nonce was made with that key."""
+    return hmac.compare_digest(sealed(key, made_at(nonce)).encode(), nonce.encode())
+
+
+def made_at(nonce: str) -> str:
+    return nonce.partition("-")[0]
+
+
 class Asked(NamedTuple):
-    """What must be answered: ``qops`` and ``algorithms`` are those on offer, ``body`` is the request's."""
+    """What must be answered: ``qops`` and ``algorithms`` are those on offer, ``body`` is the request's.
+
+    A nonce is good for ``lifetime`` seconds and ``uses`` requests.
+    """
 
     realm: str
     user: str
@@ -71,11 +87,22 @@ class Asked(NamedTuple):
     method: str
     target: str
     body: bytes
+    lifetime: float = math.inf
+    uses: float = math.inf
+
+
+def offered(qop: str, algorithm: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the qops and algorithms that are on offer for these words of a path.
+
+    As httpbin has it, a qop that is not known is both, an algorithm MD5. "any" is SHA-256, and MD5 behind it.
+    """
+    names = ("SHA-256", "MD5") if algorithm == "any" else (algorithm if algorithm in NAMES else "MD5",)
+    return (qop,) if qop in QOPS else QOPS, names
 
 
 def challenges(asked: Asked, nonce: str, stale: bool) -> list[str]:
     """Return the values of WWW-Authenticate, one for each algorithm, the one that is preferred first."""
-    qop, tail = ", ".join(asked.qops), ", stale=true" if stale else ""
+    qop, tail = ", ".join(asked.qops), ", stale=TRUE" if stale else ""
     return [f'Digest realm="{asked.realm}", qop="{qop}", algorithm={name}, nonce="{nonce}", '
             f'opaque="{OPAQUE}", charset=UTF-8{tail}' for name in asked.algorithms]
 
@@ -99,26 +126,44 @@ def is_right(given: Mapping[str, str], asked: Asked) -> bool:
         and given.get("realm") == asked.realm
         and given.get("uri") == asked.target
         and given.get("opaque", OPAQUE) == OPAQUE
-        and given.get("qop") in asked.qops
         and given.get("algorithm", "MD5") in asked.algorithms
-        and re.fullmatch("[0-9A-Fa-f]{8}", given.get("nc", "")) is not None
-        and all(given.get(name) for name in ("nonce", "cnonce", "response"))
+        and all(given.get(name) for name in ("nonce", "response"))
+        and is_protected(given, asked)
         and hmac.compare_digest(response(given, asked, asked.method, asked.body), given["response"].encode())
     )
 
 
+def is_protected(given: Mapping[str, str], asked: Asked) -> bool:
+    """Whether the parameters have a qop that is on offer, and what belongs to it.
+
+    None is right as well: a client may know RFC 2069 alone (RFC 2617 3.2.1), and httpbin lets it in.
+    """
+    if "qop" not in given:
+        return True
+    counts = re.fullmatch("[0-9A-Fa-f]{8}", given.get("nc", "")) is not None
+    return given["qop"] in asked.qops and counts and bool(given.get("cnonce"))
+
+
+def count_of(given: Mapping[str, str]) -> int | None:
+    """Return how often the client has used the nonce, as right parameters say it; None where they do not."""
+    return int(given["nc"], 16) if "qop" in given else None
+
+
 def response(given: Mapping[str, str], asked: Asked, method: str, body: bytes) -> bytes:
-    """Return what RFC 7616 3.4.1 has as response, and 3.5 with an empty method as rspauth."""
-    algorithm, qop = given.get("algorithm", "MD5"), given["qop"]
+    """Return what RFC 7616 3.4.1 has as response, and 3.5 with an empty method as rspauth.
+
+    Without a qop it is that of RFC 2617 3.2.2.1.
+    """
+    algorithm, qop = given.get("algorithm", "MD5"), given.get("qop")
     kind = ALGORITHMS[algorithm.removesuffix("-sess")]
     first = digest(kind, asked.user, asked.realm, asked.password)
     if algorithm.endswith("-sess"):
-        first = digest(kind, first, given["nonce"], given["cnonce"])
+        first = digest(kind, first, given["nonce"], given.get("cnonce", ""))
     second = [method, asked.target]
     if qop == "auth-int":
         second.append(hashlib.new(kind, body).hexdigest())
-    whole = digest(kind, first, given["nonce"], given["nc"], given["cnonce"], qop, digest(kind, *second))
-    return whole.encode()
+    protection = () if qop is None else (given["nc"], given["cnonce"], qop)
+    return digest(kind, first, given["nonce"], *protection, digest(kind, *second)).encode()
 
 
 def digest(kind: str, *parts: str) -> str:
@@ -126,6 +171,6 @@ def digest(kind: str, *parts: str) -> str:
 
 
 def confirmation(given: Mapping[str, str], asked: Asked, body: bytes) -> str:
-    """Return the value of Authentication-Info for an answer with that body."""
+    """Return the value of Authentication-Info for an answer with that body, to a client that gave a qop."""
     right = response(given, asked, "", body).decode()
     return f'rspauth="{right}", qop={given["qop"]}, cnonce="{given["cnonce"]}", nc={given["nc"]}'

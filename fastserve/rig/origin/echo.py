@@ -290,8 +290,9 @@ def dump(request: Origin) -> Answer:
 
 def head_of(request: Origin) -> bytes:
     """Return the octets of the request's head."""
-    head: Any = vars(request).get("_BaseHTTPRequestHandler__head")  # which nobody else has asked for yet
-    return bytes(head.raw)
+    head = request._fastserve_head
+    assert head is not None  # it is being answered
+    return head.raw
 
 
 # -- A form ----------------------------------------------------------------------------------------

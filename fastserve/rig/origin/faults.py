@@ -37,8 +37,9 @@ exception; "-" is an answer that seems right. What requests shows wraps what url
     bad-header?kind=name   ClientResponseError      -
     bad-status-line        ClientResponseError      BadStatusLine
 
-What is written does not pass through the writer's accounts (raw), so that nothing is withheld, or logged but
-the request. after= says how many octets of the body leave before it happens; abrupt=1 ends a TLS connection
+What is written is not held to what it declares (raw), so that nothing is withheld, or logged but the request.
+It is counted with its status, or as other where it has none; empty and reset?head=0 answer nothing that could
+be counted. after= says how many octets of the body leave before it happens; abrupt=1 ends a TLS connection
 without its goodbye, which is what a crash looks like. HEAD gets the head alone. Knows the table of endpoints.
 """
 
@@ -133,7 +134,7 @@ def reset(request: Origin) -> None:
 
 @endpoint("/fault/empty", "The connection ends without an octet.")
 def empty(request: Origin) -> None:
-    raw.answer(request, b"", status="-")
+    request.log_request()
     end(request)
 
 
@@ -155,8 +156,8 @@ def dup_length(request: Origin) -> None:
     end_after(request, head_of(request, *lengths), letters(after))
 
 
-def end_after(request: Origin, head: bytes, body: bytes) -> None:
-    raw.answer(request, head, body)
+def end_after(request: Origin, head: bytes, body: bytes, status: int | str = HTTPStatus.OK) -> None:
+    raw.answer(request, head, body, status)
     end(request)
 
 
@@ -183,12 +184,15 @@ def bad_header(request: Origin) -> None:
 def bad_status_line(request: Origin) -> None:
     body = letters(octets_after(request))
     head = head_of(request, ("Content-Length", str(len(body))))
-    end_after(request, head.replace(b"HTTP/1.1 200 OK", b"HTTP/1.1 fine OK", 1), body)
+    end_after(request, head.replace(b"HTTP/1.1 200 OK", b"HTTP/1.1 fine OK", 1), body, "-")
 
 
 @endpoint("/fault/garbage", "after= octets that are no HTTP at all, the same for the same seed.")
 def garbage(request: Origin) -> None:
     after = octets_after(request)
     octets = (b"\0" + bytes(Octets(after, seed_of(request))))[:after]
-    raw.answer(request, octets, status="-")
+    request.log_request()
+    if octets:
+        raw.RawHead(request).end()
+        request.wfile.write(octets)
     end(request)

@@ -28,12 +28,15 @@ STATUSES: Final = 1000  # what is counted by status comes first among the marks,
 
 def tally_of(request: Origin) -> Tally | None:
     """Return the counts of the request's server, None where it has none."""
-    found: Tally | None = getattr(request.server, "_HTTPServer__tally", None)
+    found: Tally | None = getattr(request.server, "_fastserve_tally", None)
     return found
 
 
 def counts(tally: Tally) -> tuple[Counter[int], dict[str, int]]:
-    """Return how many answers there were by their status, and totals, since the server was started."""
+    """Return how many answers there were by their status, and totals, since the server was started.
+
+    Those whose status is none, or is not counted by itself, have 0.
+    """
     by_status: Counter[int] = Counter()
     for _, status, count in tally.answers():
         by_status[int(status)] += count
@@ -44,7 +47,7 @@ def since_reset(request: Origin, tally: Tally) -> tuple[dict[str, int], dict[str
     """Return the same since /reset-stats."""
     marks = request.statistics.marks
     by_status, totals = counts(tally)
-    left = {str(status): count - marks[status] for status, count in sorted(by_status.items())}
+    left = {str(status or "other"): count - marks[status] for status, count in sorted(by_status.items())}
     return ({status: count for status, count in left.items() if count},
             {name: totals[name] - marks[STATUSES + at] for at, name in enumerate(TOTALS)})
 

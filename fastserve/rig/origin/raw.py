@@ -1,8 +1,8 @@
 """Octets that fastserve's writer would not write, and ends of connections that its loop would not make.
 
-What is written here is not counted by the writer, so that the wire has it just so, whatever it declares; and
-a socket that was taken is the loop's no more. Knows handlers and sockets, and no endpoint; faults calls it,
-and so do the few others that need it.
+What is written here is counted like any other answer, but not held to what it declares, so that the wire has
+it just so; and a socket that was taken is the loop's no more. Knows handlers, the writer and sockets, and no
+endpoint; faults calls it, and so do the few others that need it.
 """
 
 import contextlib
@@ -20,12 +20,14 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
+from fastserve._response import ResponseHead
 from fastserve.rig.origin.handler import EVERYBODY, Origin
 from fastserve.rig.origin.kept import of_server
 
 LOOK: Final = 0.2  # seconds between two looks whether a server has closed
 DELIVERY: Final = 2.0  # seconds that a client may take to take what comes before a reset
 BLOCK: Final = 1 << 16
+NO_STATUS: Final = 999  # one that is counted as "other"
 MACOS_SO_NWRITE: Final = 0x1024
 
 Fields = Iterable[tuple[str, str]]
@@ -52,12 +54,45 @@ def head(request: Origin, status: int, fields: Fields, version: str = "HTTP/1.1"
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
+class RawHead:
+    """Octets of a head, as they are: nothing is added, and its body is not held to what they declare.
+
+    With the first of them an answer to ``request`` is counted: with ``status``, as "other" where that is "-".
+    What is written behind its end is counted as its body.
+    """
+
+    def __init__(self, request: Origin, status: int | str = "-") -> None:
+        self._wfile: Any = request.wfile
+        self._method = request.command
+        self._head = ResponseHead()
+        # The line does not leave, but is what the writer counts by. To a head of HTTP/1.0 it adds nothing.
+        self._head.status_line("HTTP/1.0", NO_STATUS if status == "-" else int(status), "")
+
+    def write(self, octets: bytes) -> None:
+        """Send some of it, behind which there is more."""
+        self._head.lines = [octets]
+        self._wfile.send_head(self._head, self._method)
+
+    def end(self, octets: bytes = b"") -> None:
+        """Send the rest of it. One that declares a body may wait for that, or for a flush()."""
+        self._head.end(None, None, True)
+        self.write(octets)
+        self._wfile.begin_response()  # what it declares counts no more
+
+
 def answer(request: Origin, head: bytes, body: bytes = b"", status: int | str = 200) -> None:
-    """Log a request and send these octets, the body not for HEAD. The connection stays as it is."""
+    """Log a request and send these octets at once, the body not for HEAD. The connection stays as it is.
+
+    ``status`` is that of the head, "-" where it has none.
+    """
     request.log_request(status)
-    octets = head if request.command == "HEAD" else head + body
-    if octets:
-        request.wfile.write(octets)
+    wfile: Any = request.wfile
+    wfile.gather(len(head) + 1)  # so that the body's first octets send the head, too
+    RawHead(request, status).end(head)
+    if request.command != "HEAD":
+        wfile.write(body)
+    wfile.gather(0)
+    wfile.flush()
 
 
 # -- Ends ------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ table of endpoints and what digest and chance compute.
 import base64
 import binascii
 import functools
+import math
 import re
 import time
 import urllib.parse
@@ -17,7 +18,7 @@ from typing import Final
 from fastserve.handlers import conditions
 from fastserve.rig.origin import chance, digest, routes
 from fastserve.rig.origin.answers import TEXT, Answer, as_json
-from fastserve.rig.origin.echo import url_of
+from fastserve.rig.origin.echo import cookie_field, cookies_of, url_of
 from fastserve.rig.origin.handler import Origin
 from fastserve.rig.origin.kept import of_server
 from fastserve.rig.origin.routes import ANY_METHOD, Refusal
@@ -28,6 +29,7 @@ TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 TAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 LIFETIME: Final = 300.0  # seconds that a nonce is good for
+FAKE: Final = ("fake", "fake_value")  # httpbin's cookie, by which it knows who keeps them
 MOST_REDIRECTS: Final = 1000
 
 endpoint = functools.partial(routes.endpoint, group="Semantics")
@@ -254,42 +256,93 @@ def bearer(request: Origin) -> Answer:
                    [("WWW-Authenticate", f'Bearer realm="{REALM}"')])
 
 
-@endpoint("/digest-auth/{qop}/{user}/{password}", "Asks for that user and password by MD5 (RFC 7616); qop is "
-          "auth, auth-int or both.", example="/digest-auth/auth/user/secret", methods=ANY_METHOD)
-def digest_auth(request: Origin, qop: str, user: str, password: str) -> Answer:
-    return digest_answer(request, qop, user, password, ("MD5",))
-
-
+@endpoint("/digest-auth/{qop}/{user}/{password}/{algorithm}/{stale_after}", "The same, and a nonce is stale "
+          "behind so many accepted requests; what is no number is never.",
+          example="/digest-auth/auth/user/secret/MD5/2", methods=ANY_METHOD)
 @endpoint("/digest-auth/{qop}/{user}/{password}/{algorithm}", "The same by another algorithm: MD5, SHA-256, "
-          "either with -sess behind it, or any of them. A nonce lasts for lifetime= seconds.",
-          example="/digest-auth/auth/user/secret/SHA-256", methods=ANY_METHOD)
-def digest_auth_by(request: Origin, qop: str, user: str, password: str, algorithm: str) -> Answer:
-    names = ("SHA-256", "MD5") if algorithm == "any" else (algorithm,)
-    if not set(names) <= set(digest.NAMES):
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"{algorithm} is none of {', '.join(digest.NAMES)}, any")
-    return digest_answer(request, qop, user, password, names)
-
-
-def digest_answer(
-    request: Origin, qop: str, user: str, password: str, algorithms: tuple[str, ...]
+          "SHA-512, each of them with -sess behind it or not, or any; what is none of these is MD5. A nonce "
+          "lasts for lifetime= seconds.", example="/digest-auth/auth/user/secret/SHA-256", methods=ANY_METHOD)
+@endpoint("/digest-auth/{qop}/{user}/{password}", "Asks for that user and password by MD5 (RFC 7616); qop is "
+          "auth or auth-int, anything else both. Sets httpbin's cookies, which require-cookie=1 wants back.",
+          example="/digest-auth/auth/user/secret", methods=ANY_METHOD)
+def digest_auth(
+    request: Origin, qop: str, user: str, password: str, algorithm: str = "MD5", stale_after: str = "never"
 ) -> Answer:
-    qops = digest.QOPS if qop == "both" else (qop,)
-    if not set(qops) <= set(digest.QOPS):
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"{qop} is none of {', '.join(digest.QOPS)}, both")
-    lifetime = request.query.number("lifetime", LIFETIME, 0, 1e6)
+    """Its cookies are httpbin's: fake, for how many requests a nonce is good, and which one is good no more.
+
+    The server counts by itself as well, for clients that keep none; each worker does.
+    """
+    qops, names = digest.offered(qop, algorithm)
     asked = digest.Asked(
-        REALM, user, password, qops, algorithms, request.command or "", request.path, request.content())
-    given = digest.parameters(request.headers.get("Authorization", "")) or {}
-    nonces, key = of_server(request.server, digest.Nonces), f"nonces of {request.seed}".encode()
+        REALM, user, password, qops, names, request.command or "", request.path, request.content(),
+        request.query.number("lifetime", LIFETIME, 0, 1e6), uses_of(stale_after))
+    given = digest.parameters(request.headers.get("Authorization", ""))
+    wants_cookies = request.query.text("require-cookie").lower() in ("1", "t", "true")
+    if given is None or (wants_cookies and "Cookie" not in request.headers):
+        return challenge(request, asked)
+    if wants_cookies and cookies_of(request).get(FAKE[0]) != FAKE[1]:
+        return as_json({"errors": ["the challenge's cookie has not come back"]}, HTTPStatus.FORBIDDEN,
+                       [cookie_field(request, *FAKE)])
     right = digest.is_right(given, asked)
-    if right and nonces.is_fresh(key, given["nonce"], lifetime) and nonces.take(
-            given["nonce"], int(given["nc"], 16)):
-        answer = as_json({"authenticated": True, "user": user, "algorithm": given.get("algorithm", "MD5")})
+    if right and is_good(request, asked, given):
+        return welcome(request, asked, given)
+    return challenge(request, asked, right, given.get("nonce", ""))
+
+
+def uses_of(text: str) -> float:
+    """Return a number of requests, infinity where the text is none."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else math.inf
+
+
+def uses_cookie(request: Origin, uses: float) -> tuple[str, str]:
+    return cookie_field(request, "stale_after", "never" if uses == math.inf else str(uses))
+
+
+def nonces_of(request: Origin) -> tuple[digest.Nonces, bytes]:
+    """Return the nonces of the request's server, and their key."""
+    return of_server(request.server, digest.Nonces), f"nonces of {request.seed}".encode()
+
+
+def is_good(request: Origin, asked: digest.Asked, given: Mapping[str, str]) -> bool:
+    """Whether the nonce of right parameters is not stale. It has been used once more then."""
+    nonce = given["nonce"]
+    nonces, key = nonces_of(request)
+    return (cookies_of(request).get("last_nonce") != nonce
+            and nonces.is_fresh(key, nonce, asked.lifetime)
+            and nonces.take(nonce, digest.count_of(given), asked.uses))
+
+
+def challenge(request: Origin, asked: digest.Asked, stale: bool = False, last: str = "") -> Answer:
+    """401 with a new nonce. The ``last`` one is good no more for a client that keeps cookies."""
+    nonces, key = nonces_of(request)
+    fields = [("WWW-Authenticate", value) for value in digest.challenges(asked, nonces.make(key), stale)]
+    fields += [uses_cookie(request, asked.uses), cookie_field(request, *FAKE)]
+    if digest.is_sealed(key, last):
+        fields.append(cookie_field(request, "last_nonce", last))
+    return as_json({"authenticated": False}, HTTPStatus.UNAUTHORIZED, fields)
+
+
+def welcome(request: Origin, asked: digest.Asked, given: Mapping[str, str]) -> Answer:
+    fields = [cookie_field(request, *FAKE), *cookies_of_use(request, asked, given["nonce"])]
+    answer = as_json({"authenticated": True, "user": asked.user}, headers=fields)
+    if "qop" in given:
         assert isinstance(answer.body, bytes)
         answer.headers.append(("Authentication-Info", digest.confirmation(given, asked, answer.body)))
-        return answer
-    fields = [("WWW-Authenticate", value) for value in digest.challenges(asked, nonces.make(key), right)]
-    return as_json({"authenticated": False}, HTTPStatus.UNAUTHORIZED, fields)
+    return answer
+
+
+def cookies_of_use(request: Origin, asked: digest.Asked, nonce: str) -> list[tuple[str, str]]:
+    """Count down the cookie of a client that has it.
+
+    Where httpbin takes 0 for stale, here it is that of the nonce before: requests and httpx answer a
+    challenge with the cookies that it has just replaced. The last use is told by the name of the nonce.
+    """
+    said = cookies_of(request).get("stale_after")
+    if said is None:
+        return []
+    left = (uses_of(said) or asked.uses) - 1
+    last = [] if left else [cookie_field(request, "last_nonce", nonce)]
+    return [uses_cookie(request, left), *last]
 
 
 # -- Negotiation -----------------------------------------------------------------------------------

@@ -141,8 +141,10 @@ def slow_headers(request: Origin) -> None:
     head = raw.head(request, HTTPStatus.OK, [("Content-Type", TEXT), ("Content-Length", str(len(body)))])
     duration = check_total(request, pause * max(len(head) - 1, 0))
     request.log_request(HTTPStatus.OK)
+    written = raw.RawHead(request, HTTPStatus.OK)
     for piece in trickle(request, head, duration):
-        request.wfile.write(piece)
+        written.write(piece)
+    written.end()
     if request.command != "HEAD":
         request.wfile.write(body)
 

@@ -38,8 +38,8 @@ class Figure(NamedTuple):
 FIGURES: Final = (
     Figure("rate", True, lambda one: one.rate),
     Figure("cpu_per_request", False, lambda one: one.cpu_per_request),
-    Figure("p50", False, lambda one: one.latency.percentiles.get("50")),
-    Figure("p99", False, lambda one: one.latency.percentiles.get("99")),
+    Figure("p50", False, lambda one: one.latency.within("50")),
+    Figure("p99", False, lambda one: one.latency.within("99")),
     Figure("memory", False, lambda one: one.memory_peak),
 )
 RATE, CPU = FIGURES[:2]

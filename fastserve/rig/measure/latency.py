@@ -87,6 +87,10 @@ class Latency:
             {name: _at(histogram, float(name)) if count else 0.0 for name in PERCENTILES},
             _encoded(histogram))
 
+    def within(self, name: str) -> float | None:
+        """Return the percentile of that name ("99.9"), None where there were no answers."""
+        return self.percentiles.get(name) if self.count else None
+
     def percentile(self, which: float) -> float:
         """Seconds within which so many in a hundred were answered. One that is not of PERCENTILES is the
         histogram's. Raises Refusal, and ValueError where there is no histogram.

@@ -188,7 +188,7 @@ def _median(contestant: Contestant, of: Callable[[Round], float | None], write: 
 
 
 def _percentile(contestant: Contestant, key: str) -> str:
-    return _median(contestant, lambda one: one.latency.percentiles.get(key), units.seconds)
+    return _median(contestant, lambda one: one.latency.within(key), units.seconds)
 
 
 def _ends(ratio: Ratio) -> str:

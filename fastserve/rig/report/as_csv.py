@@ -73,6 +73,7 @@ def figures_of(one: Part) -> Iterator[Any]:
     yield from ((one.get("errors") or {}).get(kind, 0) for kind in FAULTS)
     for name in LATENCIES:
         found = one.get(name) or {}
+        found = found if found.get("count") else {}  # nobody knows, or there were no answers
         yield from (number(found.get(part)) for part in DETAILS)
         yield from (number((found.get("percentiles") or {}).get(key)) for key in PERCENTILES)
 

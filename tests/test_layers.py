@@ -49,9 +49,9 @@ LAYERS = {
           "rig.measure.idle", "rig.measure.closed", "rig.measure.loads", "rig.measure.machine",
           "rig.measure.truth", "rig.report", "rig.report.svg", "rig.report.units", "rig.report.figures",
           "rig.measure.terminal", "rig.measure.engine", "rig.report.as_csv", "rig.report.summary",
-          "rig.report.tables", "rig.report.as_markdown", "rig.report.charts", "rig.report.html", "rig.report.cli",
-          "rig.measure.cli", "rig.locust_results", "rig.locusts", "rig.cli", "rig.__main__", "rig.scripted",
-          "rig.testing", "rig.pytest_plugin"),
+          "rig.report.tables", "rig.report.as_markdown", "rig.report.charts", "rig.report.html",
+          "rig.report.cli", "rig.measure.cli", "rig.locust_results", "rig.locusts", "rig.cli", "rig.__main__",
+          "rig.scripted", "rig.testing", "rig.pytest_plugin"),
 }
 
 STANDARD = sys.stdlib_module_names | {"__future__"}

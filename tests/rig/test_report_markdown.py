@@ -179,6 +179,15 @@ def test_a_unit_is_said_once(values: list[float], text: str) -> None:
 # -- At a glance ---------------------------------------------------------------------------------
 
 
+def test_many_have_a_row_each() -> None:
+    people = [contestant_of(f"c{n}", [round_of(cpu=n * 1e-5)]) for n in range(1, 10)]
+    other = [contestant_of("c2", [round_of(cpu=4e-5)])]
+    overview = tables_of(said(result_of(scenario_of(*people), scenario_of(*other, name="other"))))[0]
+    assert overview[0] == ["CPU per request", "hello", "other"]
+    assert overview[1:4] == [["c1", "**10.0 μs**", ""], ["c2", "20.0", "**40.0 μs**"], ["c3", "30.0", ""]]
+    assert len(overview) == 10
+
+
 def test_at_a_glance() -> None:
     ours = of_rounds("fastserve", [(1, 8e-6), (1, 9e-6), (1, 7e-6)])
     both = scenario_of(ours, of_rounds("b", [(1, 3e-4)] * 3))

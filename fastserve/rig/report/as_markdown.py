@@ -17,6 +17,7 @@ from fastserve.rig.report.tables import Cell, Table
 # escapes nothing there.
 MARKUP: Final = re.compile(r"[\\`*\[\]<>|~&#$]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
 MARKS: Final = {"reference": "**", "wrong": "*"}
+MANY: Final = 8  # columns that can be read beside each other
 SHORT: Final = 7  # digits of a commit that name it
 MEASURES: Final = (P50, P99, MEMORY, IDLE, BESIDE)  # beside the rate and CPU time
 SETTINGS: Final = {
@@ -168,9 +169,9 @@ def spread(values: Sequence[float], write: units.Writer) -> Cell:
 
 
 def overview(scenarios: Iterable[Part], name: str | None) -> Table | None:
-    """Medians, scenarios by contestants: CPU time of a request, or the rate where none is known.
+    """Medians, a row for each scenario: CPU time of a request, or the rate where none is known.
 
-    None where there is neither.
+    Many contestants have a row each instead. None where nothing is known.
     """
     known = [(each, measure) for each in scenarios if (measure := measure_of(each))]
     everybody = figures.names({"scenarios": [each for each, _ in known]})
@@ -178,6 +179,10 @@ def overview(scenarios: Iterable[Part], name: str | None) -> Table | None:
     rows = [[Cell(each.get("title") or each["name"]), *medians(each, measure, everybody, name)]
             for each, measure in known]
     caption = " or ".join(titles)
+    if len(everybody) > MANY:
+        columns = [row[1:] for row in rows]
+        rows = [[Cell(who), *(column[at] for column in columns)] for at, who in enumerate(everybody)]
+        return tables.made(caption, [caption, *(each["name"] for each, _ in known)], rows)
     return tables.made(caption, [caption, *everybody], rows, people=False) if rows else None
 
 

@@ -91,7 +91,8 @@ def test_what_is_asked_for_again_must_have_been_right() -> None:
 
 def test_beside_idle_connections() -> None:
     lines = Lines()
-    result = measured({"a": OURS, "b": small()}, {"rounds": 2, "idle": 100, "expect": {"same": False}}, lines)
+    settings = {"rounds": 2, "idle": 100, "warm_up": 1, "expect": {"same": False}}
+    result = measured({"a": OURS, "b": small()}, settings, lines)
     assert result.left_out == {}
     assert list(lines.rounds()) == ["a", "b", "a", "b"]
     assert lines.over == pytest.approx(lines.expected)

@@ -13,7 +13,7 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,28 @@ class Runner:
     tree: observe.Tree | None
     entry: result.Contestant
     ending: contextlib.ExitStack
+
+
+@dataclass
+class Stage:
+    """A scenario while it is carried out: what the result says of it, the cores, and who runs."""
+
+    scenario: Scenario
+    entry: result.Scenario
+    cores: list[int]
+    load_cores: list[int]
+    runners: dict[str, Runner] = field(default_factory=dict)
+
+    def known(self, name: str) -> result.Contestant | None:
+        """Return what the result says of a contestant, None where it has no such."""
+        return next((each for each in self.entry.contestants if each.name == name), None)
+
+    def entry_of(self, contestant: result.Contestant) -> result.Contestant:
+        """Return what there is already of one that has been started again, else this, which is kept."""
+        if (found := self.known(contestant.name)) is not None:
+            return found
+        self.entry.contestants.append(contestant)
+        return contestant
 
 
 def measure(plan: Plan, watcher: Watcher, command: Sequence[str] = ()) -> Result:
@@ -110,8 +132,7 @@ class Engine:
 
     def _takes(self) -> float:
         """Seconds, of load alone; a ramp that ends early takes less."""
-        return sum((scenario.rounds * _seconds(scenario) + scenario.warm_up) * len(self._field(scenario))
-                   for scenario in self._plan.scenarios)
+        return sum(_takes(scenario) * len(self._field(scenario)) for scenario in self._plan.scenarios)
 
     def _field(self, scenario: Scenario) -> list[Contestant]:
         """Those that can take part."""
@@ -129,95 +150,84 @@ class Engine:
     # -- A scenario ------------------------------------------------------------------------------
 
     def _scenario(self, scenario: Scenario) -> None:
-        cores, load_cores = self._pins(scenario)
         tool = loads.tool(scenario)
         self.result.tools.update(loads.versions(tool))
         told = {**scenario.told(), "driver": tool}
-        entry = result.Scenario(scenario.name, scenario.title, scenario.kind, told)
-        self.result.scenarios.append(entry)
+        stage = Stage(scenario, result.Scenario(scenario.name, scenario.title, scenario.kind, told),
+                      *self._pins(scenario))
+        self.result.scenarios.append(stage.entry)
         # Who waits here and looks at the servers must not do so on their cores.
-        with observe.pinned(load_cores):
-            (self._beside_idle if scenario.idle else self._in_turns)(scenario, entry, cores, load_cores)
+        with observe.pinned(stage.load_cores):
+            (self._beside_idle if scenario.idle else self._in_turns)(stage)
 
-    def _in_turns(self, scenario: Scenario, entry: result.Scenario, cores: list[int], load_cores: list[int]
-                  ) -> None:
+    def _in_turns(self, stage: Stage) -> None:
         with contextlib.ExitStack() as stack:
-            field_ = self._entered(self._field(scenario), scenario, entry, stack, cores, load_cores)
-            for number in range(scenario.rounds):
-                for name, runner in list(field_.items()):
-                    self._take_turn(number, name, runner, scenario, entry, field_)
-            if scenario.system_calls:
-                self._count_calls(scenario, entry, field_)
+            for contestant in self._field(stage.scenario):
+                self._enter(contestant, stage, stack)
+            for number in range(stage.scenario.rounds):
+                for runner in list(stage.runners.values()):
+                    self._take_turn(number, runner, stage)
+            if stage.scenario.system_calls:
+                self._count_calls(stage)
 
-    def _beside_idle(self, scenario: Scenario, entry: result.Scenario, cores: list[int], load_cores: list[int]
-                     ) -> None:
+    def _beside_idle(self, stage: Stage) -> None:
         """One runs at a time, and anew for each round: who has had many connections once keeps the memory."""
-        field_ = {each.name: each for each in self._field(scenario)}
-        for number in range(scenario.rounds):
-            for name, contestant in list(field_.items()):
+        field_ = self._field(stage.scenario)
+        for number in range(stage.scenario.rounds):
+            for contestant in field_:
                 with contextlib.ExitStack() as stack:
-                    found = self._entered([contestant], scenario, entry, stack, cores, load_cores)
-                    if runner := found.get(name):
-                        self._take_turn(number, name, runner, scenario, entry, found)
-                if name not in found:
-                    del field_[name]
+                    self._enter(contestant, stage, stack)
+                    if runner := stage.runners.get(contestant.name):
+                        self._take_turn(number, runner, stage)
+            field_ = [each for each in field_ if each.name in stage.runners]
 
-    def _take_turn(self, number: int, name: str, runner: Runner, scenario: Scenario, entry: result.Scenario,
-                   field_: dict[str, Runner]) -> None:
-        self._watcher.doing(f"{scenario.name}: round {number + 1} of {scenario.rounds}", name)
-        with self._guarded(name, scenario, entry, field_):
-            runner.entry.rounds.append(self._round(runner, scenario))
-        self._watcher.spent(_seconds(scenario))
+    def _enter(self, contestant: Contestant, stage: Stage, stack: contextlib.ExitStack) -> None:
+        """It runs until the end of the stack, has answered as it should, and is warm."""
+        self._watcher.doing(f"{stage.scenario.name}: starting", contestant.name)
+        own = stage.cores if contestant.cores is None else list(contestant.cores)
+        self._places += 1
+        place = self._folder / f"{self._places}-{contestant.name.replace(' ', '-')}"
+        with self._guarded(contestant.name, stage), contextlib.ExitStack() as ending:
+            server = ending.enter_context(contestants.running(
+                contestant, stage.scenario, place, self._site, self._plan.here, own or self._usable))
+            loader = Loader(stage.scenario, contestant, server.address, server.target, stage.load_cores)
+            runner = Runner(server, loader, server.tree(), self._verified(server, loader, stage), stack)
+            with INTERRUPTIONS.held():
+                runner.ending = stack.enter_context(ending.pop_all())
+            stage.runners[contestant.name] = runner
 
-    def _entered(self, field_: Sequence[Contestant], scenario: Scenario, entry: result.Scenario,
-                 stack: contextlib.ExitStack, cores: list[int], load_cores: list[int]) -> dict[str, Runner]:
-        """Those that run, have answered as they should, and are warm."""
-        found: dict[str, Runner] = {}
-        for contestant in field_:
-            self._watcher.doing(f"{scenario.name}: starting", contestant.name)
-            own = cores if contestant.cores is None else list(contestant.cores)
-            self._places += 1
-            place = self._folder / f"{self._places}-{contestant.name.replace(' ', '-')}"
-            with self._guarded(contestant.name, scenario, entry, found), contextlib.ExitStack() as ending:
-                server = ending.enter_context(contestants.running(
-                    contestant, scenario, place, self._site, self._plan.here, own or self._usable))
-                loader = Loader(scenario, contestant, server.address, server.target, load_cores)
-                runner = self._verified(server, loader, scenario)
-                with INTERRUPTIONS.held():
-                    runner.ending = stack.enter_context(ending.pop_all())
-                found[contestant.name] = runner
-                known = {each.name: each for each in entry.contestants}
-                if contestant.name in known:  # of a round before
-                    runner.entry = known[contestant.name]
-                else:
-                    entry.contestants.append(runner.entry)
-        return found
-
-    def _verified(self, server: Server, loader: Loader, scenario: Scenario) -> Runner:
+    def _verified(self, server: Server, loader: Loader, stage: Stage) -> result.Contestant:
         """Nothing is timed before every answer has been read."""
+        scenario = stage.scenario
         seen = loader.verify(self._first.get(scenario.name))
         self._first.setdefault(scenario.name, seen)
-        entry = result.Contestant(server.contestant.name, server.version, server.command, server.url,
-                                  result.Answer(seen[0].status, seen[0].octets, seen[0].sha256))
         if scenario.warm_up:
             loader.read(loader.run(scenario.warm_up))
             self._watcher.spent(scenario.warm_up)
-        return Runner(server, loader, server.tree(), entry, contextlib.ExitStack())
+        return stage.entry_of(result.Contestant(
+            server.contestant.name, server.version, server.command, server.url,
+            result.Answer(seen[0].status, seen[0].octets, seen[0].sha256)))
 
     @contextlib.contextmanager
-    def _guarded(self, name: str, scenario: Scenario, entry: result.Scenario, field_: dict[str, Runner]
-                 ) -> Iterator[None]:
+    def _guarded(self, name: str, stage: Stage) -> Iterator[None]:
         """The others go on without one that fails, whose rounds cannot be trusted then."""
         try:
             yield
         except (Wrong, OSError) as error:
             why = str(error) if isinstance(error, Wrong) else error.strerror or str(error)
-            runner = field_.pop(name, None)
-            if runner is not None:
+            if runner := stage.runners.pop(name, None):
                 runner.ending.close()  # who has gone wrong may be busy
-                entry.contestants.remove(runner.entry)
-                why += f" (in round {len(runner.entry.rounds) + 1})"
-            self._leave_out(f"{name}, {scenario.name}", why)
+            if (entry := stage.known(name)) is not None:
+                stage.entry.contestants.remove(entry)
+                why += f" (in round {len(entry.rounds) + 1})"
+            self._leave_out(f"{name}, {stage.scenario.name}", why)
+
+    def _take_turn(self, number: int, runner: Runner, stage: Stage) -> None:
+        scenario, name = stage.scenario, runner.entry.name
+        self._watcher.doing(f"{scenario.name}: round {number + 1} of {scenario.rounds}", name)
+        with self._guarded(name, stage):
+            runner.entry.rounds.append(self._round(runner, scenario))
+        self._watcher.spent(_seconds(scenario))
 
     # -- A round ---------------------------------------------------------------------------------
 
@@ -274,17 +284,17 @@ class Engine:
         found.memory_peak = max((octets for _, octets in found.memory), default=None)
         return found
 
-    def _count_calls(self, scenario: Scenario, entry: result.Scenario, field_: dict[str, Runner]) -> None:
+    def _count_calls(self, stage: Stage) -> None:
         """In a round of its own, as it makes a server slower."""
-        for name, runner in list(field_.items()):
+        for name, runner in list(stage.runners.items()):
             if runner.tree is None or not runner.entry.rounds:
                 continue
-            self._watcher.doing(f"{scenario.name}: system calls", name)
-            output = self._folder / f"{runner.entry.name}.strace"
-            with self._guarded(name, scenario, entry, field_):
+            self._watcher.doing(f"{stage.scenario.name}: system calls", name)
+            output = self._folder / f"{name}.strace"
+            with self._guarded(name, stage):
                 try:
                     with observe.traced(runner.tree, output):
-                        made = runner.loader.run(scenario.seconds)
+                        made = runner.loader.run(stage.scenario.seconds)
                 except observe.Untraced as why:
                     self._watcher.tell(f"{name}: system calls are not counted: {why}")
                     continue
@@ -292,6 +302,11 @@ class Engine:
                 requests = runner.loader.read(made).requests
                 last.system_calls = _each(sum(calls.values()), requests)
                 last.calls = {name: number / requests for name, number in calls.items() if requests}
+
+
+def _takes(scenario: Scenario) -> float:
+    """Of one contestant; beside idle connections it is started for each round."""
+    return scenario.rounds * _seconds(scenario) + scenario.warm_up * (scenario.rounds if scenario.idle else 1)
 
 
 def _seconds(scenario: Scenario) -> float:

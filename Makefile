@@ -49,13 +49,14 @@ bench:  # the table and the chart of the README
 
 R = build/bench/results
 M = $(PYTHON) -m fastserve.rig measure bench/peers.toml
-results:  # everything that is measured, for two hours and more, and bench/RESULTS.md with its chart
+results:  # everything that is measured, for an hour, and bench/RESULTS.md with the charts
 	mkdir -p $(R)
-	$(M) --all --json $(R)/all.json
+	$(M) --json $(R)/peers.json --svg bench/chart.svg
+	$(M) --all --seconds 1 --json $(R)/all.json
 	-$(PYTHON) bench/promises.py --json $(R)/promises.json
 	$(M) --scenario file1k --scenario hello --rounds 1 --seconds 10 --system-calls --json $(R)/calls.json
 	$(PYTHON) bench/tls.py --json $(R)/tls.json
-	$(PYTHON) bench/results.py $(R)/promises.json $(R)/all.json $(R)/tls.json $(R)/calls.json
+	$(PYTHON) bench/results.py $(R)/promises.json $(R)/peers.json $(R)/all.json $(R)/tls.json $(R)/calls.json
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -1,6 +1,6 @@
 """Makes RESULTS.md and its chart: `python bench/results.py FILE...`, of what the rig has written.
 
-Measures nothing. Where a file of promises.py is among them, what was promised comes first.
+Measures nothing. Of a file of promises.py it has what was promised, and that comes first.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from common import HERE
 
 from fastserve.rig.measure import result
 from fastserve.rig.report import as_markdown, svg
+from fastserve.words import Refusal
 
 INTRODUCTION = """# Results
 
@@ -27,9 +28,10 @@ and the most of all rounds.
 """
 
 
-def promised(files: Sequence[Path]) -> list[Sequence[str]]:
+def promised(path: Path) -> list[Sequence[str]]:
     """The rows of promises.py, where a file has them."""
-    return [row for path in files for row in json.loads(path.read_text()).get("promises", [])]
+    found: list[Sequence[str]] = json.loads(path.read_text()).get("promises", [])
+    return found
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
@@ -37,9 +39,8 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|---|---|---:|---:|---:|", *lines[1:], ""])
 
 
-def page(files: Sequence[Path], results: Sequence[Any]) -> str:
+def page(rows: Sequence[Sequence[str]], results: Sequence[Any]) -> str:
     """RESULTS.md."""
-    rows = promised(files)
     parts = [INTRODUCTION]
     if rows:
         parts += ["## What was promised, and what is reached\n", markdown([promises.HEADINGS, *rows])]
@@ -57,9 +58,15 @@ def chart(results: Sequence[Any]) -> str:
 
 
 def write(files: Sequence[Path], folder: Path) -> None:
-    results = [result.load(path).to_json() for path in files]
+    results = {path: result.load(path).to_json() for path in files}  # all are looked at, before one is used
+    rows = {path: promised(path) for path in files}
+    compared = [results[path] for path in files if not rows[path]]
+    if not compared:
+        raise Refusal("there is no comparison; give a file of python -m fastserve.rig measure")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in {"RESULTS.md": page(files, results), "chart-all.svg": chart(results)}.items():
+    made = {"RESULTS.md": page([row for each in rows.values() for row in each], compared),
+            "chart-all.svg": chart(compared)}
+    for name, text in made.items():
         (folder / name).write_text(text)
         print("written to", folder / name)
 

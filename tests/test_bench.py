@@ -11,8 +11,9 @@ import tls
 from promises import Beside, Cost, Promise
 from rig.making import contestant_of, result_of, round_of, scenario_of
 
-from fastserve.rig.measure import scenario
+from fastserve.rig.measure import result, scenario
 from fastserve.rig.measure.result import Idle, Round
+from fastserve.words import Refusal
 
 
 def rounds(*costs: float) -> list[Round]:
@@ -70,11 +71,19 @@ def test_the_page_has_promises_and_results(tmp_path: Path) -> None:
     one = result_of(scenario_of(*people))
     promises.save(tmp_path / "x.json", one, [(Promise("a file", "x nginx", 0.75), [0.5, 0.6, 0.7])])
     assert json.loads((tmp_path / "x.json").read_text())["schema"] == 1
-    results.write([tmp_path / "x.json"], tmp_path / "page")
+    result.save(one, tmp_path / "y.json")
+    results.write([tmp_path / "x.json", tmp_path / "y.json"], tmp_path / "page")
     page = (tmp_path / "page" / "RESULTS.md").read_text()
     assert "| a file | x nginx | <= 0.75 | 0.60 (0.50-0.70) | yes |" in page
-    assert "### hello" in page
+    assert page.count("### hello") == 1
     assert "nginx" in (tmp_path / "page" / "chart-all.svg").read_text()
+
+
+def test_promises_alone_are_no_comparison(tmp_path: Path) -> None:
+    one = result_of(scenario_of(contestant_of("fastserve", rounds(8e-6))))
+    promises.save(tmp_path / "x.json", one, [(Promise("a file", "x nginx", 0.75), [0.5])])
+    with pytest.raises(Refusal, match="there is no comparison"):
+        results.write([tmp_path / "x.json"], tmp_path)
 
 
 # -- Handshakes ------------------------------------------------------------------------------------

@@ -88,11 +88,12 @@ def test_percentiles_of_many() -> None:
 @pytest.mark.slow
 def test_the_script(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(truth, "stalls", lambda options: "stalls")
+    monkeypatch.setattr(truth, "costs", lambda options: "costs")
     truth.main(["--seconds", "1", "--rate", "200", "--connections", "32"])
     said = capsys.readouterr().out
     assert said.startswith("Delays, 200 requests a second for 1 s (ms)\n")
     assert "200 answers, 0 errors, 0 unsent" in said
-    assert said.endswith("\n\nstalls\n")
+    assert said.endswith("\n\nstalls\n\ncosts\n")
 
 
 @pytest.mark.slow

@@ -63,7 +63,7 @@ def test_torture_of_recordings() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("words", LONGER, ids=" ".join)
 def test_longer_torture(words: tuple[str, ...]) -> None:
-    done = tortured("--seconds", "15", *words)
+    done = tortured("--seconds", "7", *words)
     assert done.faults == []
     assert len(done.edits) == len(torture.kinds_for(torture.options(list(words))))
 

@@ -154,3 +154,29 @@ def test_a_threshold(text: str, share: float) -> None:
 def test_what_is_no_threshold(text: str) -> None:
     with pytest.raises(Refusal, match=r"write 5% or 0\.05"):
         compare.threshold(text)
+
+
+# -- What rounds cannot show -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("old", "new", "verdict"), [
+    (1400, 1520, "same"), (22500, 22900, "same"), (22500, 23400, "worse"), (1400, 1800, "worse"),
+    (22900, 22500, "same"), (30000, 22500, "better"),
+])
+def test_memory_differs_from_start_to_start(old: int, new: int, verdict: str) -> None:
+    """Each KiB; all rounds of a run are of one start."""
+    one, two = (result_of(scenario_of(contestant_of("a", [round_of(memory=each << 10)] * 5)))
+                for each in (old, new))
+    [memory] = [each for each in compare.runs(one, two).changes if each.figure.name == "memory"]
+    assert memory.verdict() == verdict
+
+
+def test_how_many_changes_chance_makes_is_told() -> None:
+    def run(*costs: float) -> Result:
+        return result_of(*(scenario_of(contestant_of("a", [round_of(cpu=cost * 1e-6)] * 5), name=f"s{at}")
+                           for at, cost in enumerate(costs)))
+
+    notes = compare.runs(run(*[10.0] * 5), run(11.0, *[10.0] * 4)).notes
+    assert "1 of 25 figures changed beyond their intervals; by chance alone some 1 would" in notes
+    assert compare.runs(run(*[10.0] * 5), run(*[10.0] * 5)).notes == []
+    assert compare.runs(run(10.0), run(11.0)).notes == []

@@ -3,7 +3,8 @@
 An interval is a bootstrap's: the rounds are drawn anew, with a fixed seed, and the median of each draw is
 taken. As rounds are few, the ends are put as much further out as Student's distribution is wider than the
 normal one. Of contestants in one run rounds are compared pairwise, as they were measured in turns; two runs
-are drawn apart.
+are drawn apart. All rounds of a run have one start of a server: what another start changes of its memory they
+cannot show, so that is allowed for.
 
 Knows results and no terminal. cli.py compares two runs by it, terminal.py and the report compare contestants.
 """
@@ -24,6 +25,8 @@ from fastserve.words import Refusal
 SEED: Final = 9112
 DRAWS: Final = 2000
 CONFIDENCE: Final = 0.95
+STARTED_OCTETS: Final = 1 << 18  # and
+STARTED_SHARE: Final = 0.02  # of its memory: how far two starts of the same server may be apart
 ENOUGH: Final = 4  # rounds, from which on chance alone keeps to the interval about as often as it says
 
 
@@ -43,6 +46,7 @@ FIGURES: Final = (
     Figure("memory", False, lambda one: one.memory_peak),
 )
 RATE, CPU = FIGURES[:2]
+MEMORY: Final = FIGURES[-1]
 
 
 class Ratio(NamedTuple):
@@ -174,7 +178,8 @@ def runs(old: Result, new: Result) -> Comparison:
     if not changes:
         raise Refusal("these results have no contestant in the same scenario; nothing can be compared")
     return Comparison(changes, [*_notes(old, new), *_lonely(before.keys() - after.keys(), "old"),
-                                *_lonely(after.keys() - before.keys(), "new"), *_few(changes)])
+                                *_lonely(after.keys() - before.keys(), "new"), *_few(changes),
+                                *_by_chance(changes)])
 
 
 def _by_names(result: Result) -> dict[tuple[str, str], tuple[Scenario, Contestant]]:
@@ -188,9 +193,19 @@ def _changes(names: tuple[str, str], old: Contestant, new: Contestant) -> list[C
         before, after = known(old, figure), known(new, figure)
         one = ratio(after, before)
         if one is not None and one.value > 0:
+            if figure is MEMORY:
+                one = started_anew(one, median(before))
             rounds = min(len(before), len(after))
             found.append(Change(*names, figure, median(before), median(after), one, rounds))
     return found
+
+
+def started_anew(one: Ratio, octets: float) -> Ratio:
+    """Return a ratio of memory with room for what another start of a server of so many octets changes."""
+    if one.low is None or one.high is None:
+        return one
+    room = STARTED_SHARE + STARTED_OCTETS / octets
+    return Ratio(one.value, one.low - room, one.high + room)
 
 
 def _notes(old: Result, new: Result) -> list[str]:
@@ -225,6 +240,17 @@ def _few(changes: list[Change]) -> list[str]:
         return []
     return [f"{least} rounds are too few for an interval to be trusted; measure {ENOUGH + 1} or more"
             if least > 1 else "one round has no interval; nothing can be told from noise"]
+
+
+def _by_chance(changes: list[Change]) -> list[str]:
+    """Of many intervals some leave out what is true: how many, where any does."""
+    told = [each for each in changes if each.ratio.low is not None]
+    beyond = sum(each.ratio.beyond_noise for each in told)
+    expected = len(told) * (1 - CONFIDENCE)
+    if not beyond or expected < 1:
+        return []
+    by_chance = f"by chance alone some {expected:.0f} would"
+    return [f"{beyond} of {len(told)} figures changed beyond their intervals; {by_chance}"]
 
 
 def threshold(text: str) -> float:

@@ -251,7 +251,8 @@ def test_previews_of_images(site: Any, visit: Any, album: Path) -> None:
     page.get_by_role("link", name="one.png").click()
     dialog = page.get_by_role("dialog", name="one.png")
     expect(dialog).to_be_visible()
-    assert page.wait_for_function("document.querySelector('#preview img').naturalWidth").json_value() == 40
+    # The page lets nothing evaluate texts, as wait_for_function() does again and again.
+    assert wait_until(lambda: page.evaluate("document.querySelector('#preview img').naturalWidth") == 40)
     expect(dialog).to_contain_text("1 of 3")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("dialog", name="three.png")).to_contain_text("2 of 3")

@@ -11,6 +11,8 @@ import tls
 from promises import Beside, Cost, Promise
 from rig.making import contestant_of, result_of, round_of, scenario_of
 
+pytest.importorskip("hdrh")
+
 from fastserve.rig.measure import result, scenario
 from fastserve.rig.measure.result import Idle, Round
 from fastserve.words import Refusal

@@ -148,7 +148,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
     close_connection = True
     # What is made when it is needed. Not by cached_property, whose use of __dict__ would slow down every
     # other attribute of the instance.
-    __head: RequestHead | None = None
+    _fastserve_head: RequestHead | None = None
     __headers: "Message | None" = None
     __response: ResponseHead | None = None
     # Which setup() opened, a RequestReader and a ResponseWriter, whatever rfile and wfile are now. None is no
@@ -339,7 +339,7 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
             self.__refuse(head)
             return False
         self.requestline, self.command, self.path, self.request_version, stays, plain = said
-        self.__head = head
+        self._fastserve_head = head
         self.__headers = None
         if type(self).headers is not LAZY_HEADERS:  # a subclass has an attribute of that name
             self.headers = headers_module().make_headers(head, self.MessageClass)
@@ -352,31 +352,26 @@ class BaseHTTPRequestHandler(socketserver.StreamRequestHandler):
         said = head.request()
         assert said is not None  # a refused one has no recorded answer
         self.requestline, self.command, self.path, self.request_version, stays, _ = said
-        self.__head, self.__headers = head, None
+        self._fastserve_head, self.__headers = head, None
         self.close_connection = not stays or self.protocol_version < "HTTP/1.1"
 
     @property
     def headers(self) -> "Message":
         """The request's fields, a MessageClass; made when first asked for."""
         if self.__headers is None:
-            if self.__head is None:
+            if self._fastserve_head is None:
                 raise AttributeError("headers")
-            self.__headers = headers_module().make_headers(self.__head, self.MessageClass)
+            self.__headers = headers_module().make_headers(self._fastserve_head, self.MessageClass)
         return self.__headers
 
     @headers.setter
     def headers(self, headers: "Message") -> None:
         self.__headers = headers
 
-    @property
-    def _fastserve_head(self) -> RequestHead | None:
-        """The request's head, None before there was one."""
-        return self.__head
-
     def _fastserve_is_conditional(self) -> bool:
         """Whether the request may have conditions or a range; False makes no headers for nothing."""
         untouched = self.__headers is None and type(self).headers is LAZY_HEADERS
-        return not untouched or self.__head is None or self.__head.is_conditional
+        return not untouched or self._fastserve_head is None or self._fastserve_head.is_conditional
 
     def __read_head(self) -> RequestHead:
         """A head whose request line was read from something else than a waiting reader of ours."""

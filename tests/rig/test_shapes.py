@@ -183,9 +183,10 @@ def test_when_all_is_optional_something_must_be_named() -> None:
 
 
 @needs_wrk
-def test_system_calls_have_names() -> None:
+@pytest.mark.parametrize("more", [{}, {"idle": 20}], ids=["alone", "beside idle ones"])
+def test_system_calls_have_names(more: dict[str, Any]) -> None:
     lines = Lines()
-    found = only(measured({"a": OURS}, {**ONCE, "system_calls": True}, lines)).rounds[-1]
+    found = only(measured({"a": OURS}, {**ONCE, **more, "system_calls": True}, lines)).rounds[-1]
     if found.system_calls is None:
         assert "system calls are not counted" in lines.told[-1]
         return

@@ -98,9 +98,9 @@ def plan_of(options: argparse.Namespace) -> scenario.Plan:
         plan = scenario.of_addresses(urls)
     said = {name: getattr(options, name) for name in ("seconds", "rounds", "connections", "rate")}
     quick = QUICK if options.quick else {}
-    quick = {**quick, "system_calls": True} if options.system_calls else quick
+    calls = {"system_calls": True} if options.system_calls else {}
     return plan.chosen(options.scenario, options.contestant, options.all).changed(
-        **{**quick, **{name: value for name, value in said.items() if value is not None}})
+        **{**quick, **calls, **{name: value for name, value in said.items() if value is not None}})
 
 
 def compare_runs(old: str, new: str, threshold: float) -> int:

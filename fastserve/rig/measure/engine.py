@@ -132,7 +132,7 @@ class Engine:
 
     def _takes(self) -> float:
         """Seconds, of load alone; a ramp that ends early takes less."""
-        return sum(_takes(scenario) * len(self._field(scenario)) for scenario in self._plan.scenarios)
+        return sum(_loaded_for(scenario) * len(self._field(scenario)) for scenario in self._plan.scenarios)
 
     def _field(self, scenario: Scenario) -> list[Contestant]:
         """Those that can take part."""
@@ -167,8 +167,8 @@ class Engine:
             for number in range(stage.scenario.rounds):
                 for runner in list(stage.runners.values()):
                     self._take_turn(number, runner, stage)
-            if stage.scenario.system_calls:
-                self._count_calls(stage)
+            for runner in list(stage.runners.values()):
+                self._count_calls(runner, stage)
 
     def _beside_idle(self, stage: Stage) -> None:
         """One runs at a time, and anew for each round: who has had many connections once keeps the memory."""
@@ -179,6 +179,8 @@ class Engine:
                     self._enter(contestant, stage, stack)
                     if runner := stage.runners.get(contestant.name):
                         self._take_turn(number, runner, stage)
+                        if number == stage.scenario.rounds - 1:
+                            self._count_calls(runner, stage)
             field_ = [each for each in field_ if each.name in stage.runners]
 
     def _enter(self, contestant: Contestant, stage: Stage, stack: contextlib.ExitStack) -> None:
@@ -284,28 +286,28 @@ class Engine:
         found.memory_peak = max((octets for _, octets in found.memory), default=None)
         return found
 
-    def _count_calls(self, stage: Stage) -> None:
-        """In a round of its own, as it makes a server slower."""
-        for name, runner in list(stage.runners.items()):
-            if runner.tree is None or not runner.entry.rounds:
-                continue
-            self._watcher.doing(f"{stage.scenario.name}: system calls", name)
-            output = self._folder / f"{name}.strace"
-            with self._guarded(name, stage):
-                try:
-                    with observe.traced(runner.tree, output):
-                        made = runner.loader.run(stage.scenario.seconds)
-                except observe.Untraced as why:
-                    self._watcher.tell(f"{name}: system calls are not counted: {why}")
-                    continue
-                calls, last = observe.counted(output.read_text("utf-8", "replace")), runner.entry.rounds[-1]
-                requests = runner.loader.read(made).requests
-                last.system_calls = _each(sum(calls.values()), requests)
-                last.calls = {name: number / requests for name, number in calls.items() if requests}
+    def _count_calls(self, runner: Runner, stage: Stage) -> None:
+        """Where that is asked for; in a round of its own, as it makes a server slower."""
+        scenario, name = stage.scenario, runner.entry.name
+        if not scenario.system_calls or runner.tree is None or not runner.entry.rounds:
+            return
+        self._watcher.doing(f"{scenario.name}: system calls", name)
+        output = self._folder / f"{name}.strace"
+        with self._guarded(name, stage):
+            try:
+                with observe.traced(runner.tree, output):
+                    made = runner.loader.run(scenario.seconds)
+            except observe.Untraced as why:
+                self._watcher.tell(f"{name}: system calls are not counted: {why}")
+                return
+            calls, last = observe.counted(output.read_text("utf-8", "replace")), runner.entry.rounds[-1]
+            requests = runner.loader.read(made).requests
+            last.system_calls = _each(sum(calls.values()), requests)
+            last.calls = {call: number / requests for call, number in calls.items() if requests}
 
 
-def _takes(scenario: Scenario) -> float:
-    """Of one contestant; beside idle connections it is started for each round."""
+def _loaded_for(scenario: Scenario) -> float:
+    """Seconds of one contestant; beside idle connections it is started, and warmed up, for each round."""
     return scenario.rounds * _seconds(scenario) + scenario.warm_up * (scenario.rounds if scenario.idle else 1)
 
 
